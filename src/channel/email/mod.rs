@@ -1,0 +1,1 @@
+//! E-mail: IMAP or Maildir in, SMTP or a directory out.

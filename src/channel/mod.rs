@@ -1,0 +1,4 @@
+//! The port to the places where customers write.
+
+pub mod email;
+pub mod telegram;

@@ -1,0 +1,1 @@
+//! What each word of the bridge means: plain data and pure rules, no I/O.

@@ -1,0 +1,1 @@
+//! A long-lived process: clock, tasks, back-off, limits, secrets; knows nothing of tickets.

@@ -1,0 +1,1 @@
+//! What survives a kill: the store (sled) and the spool (bytes).
