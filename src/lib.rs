@@ -9,6 +9,8 @@ pub mod runtime;
 
 pub mod config;
 
+pub mod spool;
+
 pub mod store;
 
 pub mod channel;

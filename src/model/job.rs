@@ -189,7 +189,10 @@ pub enum Remote {
     Message(Option<TicketMessageId>),
     Attachment(Option<AttachmentId>),
     ChatMessage(ChatMessageId),
-    Composed { raw: BlobId, mail: MailId },
+    Composed {
+        raw: BlobId,
+        mail: MailId,
+    },
     Mailed,
     /// Nothing was made, and none will be: why.
     Skipped(String),

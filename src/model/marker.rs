@@ -30,7 +30,8 @@ impl Marker {
         #[expect(clippy::expect_used, reason = "a constant pattern that a test compiles")]
         static FORM: LazyLock<Regex> = LazyLock::new(|| {
             // A system may escape the hyphen (Markdown), replace it (typography) or break the line after it.
-            Regex::new(r"(?i)\btb(?:\\?[-\u{2010}\u{2011}]|&#45;|&#x2d;)\s{0,4}([a-z2-7]{13})\b").expect("valid")
+            Regex::new(r"(?i)\btb(?:\\?[-\u{2010}\u{2011}]|&#45;|&#x2d;)\s{0,4}([a-z2-7]{13})\b")
+                .expect("valid")
         });
         FORM.captures_iter(text)
             .filter_map(|found| found.get(1))

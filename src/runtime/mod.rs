@@ -1,6 +1,7 @@
 //! A long-lived process: clock, tasks, back-off, limits, secrets; knows nothing of tickets.
 
 pub mod backoff;
+pub mod byte_stream;
 pub mod clock;
 pub mod http_client;
 pub mod rate_limit;

@@ -1,0 +1,104 @@
+//! The handle by which a channel hands items over; it may acknowledge them only with a [`Durable`].
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    model::{
+        ids::{BotId, MailboxName},
+        inbound::Inbound,
+    },
+    runtime::clock::Timestamp,
+    spool::Spool,
+};
+
+/// Something that is read with a cursor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// One bot at one Bot API server: each server counts updates by itself.
+    Telegram {
+        bot: BotId,
+        api_url: String,
+    },
+    Mailbox(MailboxName),
+}
+
+/// How far a source has been read, in the source's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// What a source needs to know when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begin {
+    pub cursor: Option<Cursor>,
+    /// After a loss: read again what arrived since then; duplicates are recognised.
+    pub reread_since: Option<Timestamp>,
+}
+
+/// The proof that items are on disk. Nobody but [`Intake`] can make one.
+#[derive(Debug)]
+pub struct Durable(());
+
+/// Nothing can be taken in at the moment (store or spool trouble, shutting down): try again later.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing can be taken in at the moment: {0}")]
+pub struct IntakeStopped(pub String);
+
+/// Hands items to the bridge. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    requests: mpsc::Sender<Request>,
+    spool: Spool,
+}
+
+/// What the bridge answers at the other end.
+pub enum Request {
+    Begin {
+        source: Source,
+        answer: oneshot::Sender<Result<Begin, IntakeStopped>>,
+    },
+    Accept {
+        source: Source,
+        items: Vec<Inbound>,
+        cursor: Cursor,
+        answer: oneshot::Sender<Result<(), IntakeStopped>>,
+    },
+}
+
+impl Intake {
+    /// The handle and the bridge's end of it; at most `waiting` requests stand in between.
+    pub fn new(spool: Spool, waiting: usize) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, receiver) = mpsc::channel(waiting);
+        (Self { requests, spool }, receiver)
+    }
+
+    pub async fn begin(&self, source: Source) -> Result<Begin, IntakeStopped> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Begin { source, answer }, answered).await
+    }
+
+    /// Journals all items and the cursor behind them, or nothing. Items are in order of arrival.
+    pub async fn accept(
+        &self,
+        source: Source,
+        items: Vec<Inbound>,
+        cursor: Cursor,
+    ) -> Result<Durable, IntakeStopped> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Accept { source, items, cursor, answer }, answered).await.map(Durable)
+    }
+
+    /// Where raw bytes go before the item that names them.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    async fn ask<T>(
+        &self,
+        request: Request,
+        answered: oneshot::Receiver<Result<T, IntakeStopped>>,
+    ) -> Result<T, IntakeStopped> {
+        let gone = || IntakeStopped("the bridge is shutting down".to_owned());
+        self.requests.send(request).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
