@@ -7,6 +7,7 @@
 //! | mailbox | one inbound folder with the SMTP identity that answers for it: [`ids::MailboxName`] |
 //! | conversation | the mapping between one ticket and one place: [`conversation::Conversation`] |
 //! | place | where in a channel a conversation lives: [`place::Place`] |
+//! | cursor | how far a source has been read: [`cursor::Cursor`] |
 //! | inbound | a normalized customer message: [`inbound::Inbound`] |
 //! | staff message | an answer from the desk: [`staff_message::StaffMessage`] |
 //! | attachment | a file and where its bytes lie: [`attachment::Attachment`] |
@@ -21,6 +22,7 @@ pub mod account;
 pub mod attachment;
 pub mod button;
 pub mod conversation;
+pub mod cursor;
 pub mod delivery;
 pub mod ids;
 pub mod inbound;

@@ -11,10 +11,10 @@ pub mod rows;
 use std::path::PathBuf;
 
 use crate::{
-    channel::intake::Cursor,
     model::{
         account::{Account, Link, LinkCode},
         conversation::Conversation,
+        cursor::Cursor,
         ids::{AccountName, ApiName, ConversationId, JobId, MailAddress},
         job::{Decision, Ended, Job, Lane, NewJob, Progress, Remote, Step, StepRecord, Task, Why},
         place::Place,
