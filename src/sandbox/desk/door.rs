@@ -1,5 +1,5 @@
 //! The desk's HTTP side: each request is checked, answered by the records' rules, dated and logged.
-use std::collections::VecDeque;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -39,8 +39,7 @@ async fn knock(State(ledger): State<Arc<Ledger>>, request: Request) -> Response<
     let route = Route::of(&parts.method, parts.uri.path());
     let name = route.map_or("unknown", Route::name);
     let body = request::read_body(body, ledger.options.max_request_bytes).await;
-    let late = ledger.change(|books| books.late.get_mut(name).and_then(VecDeque::pop_front));
-    let Some(late) = late else {
+    let Some(late) = ledger.take_late(name) else {
         return attend(&ledger, route, parts, body).await;
     };
     // In a task of its own: a caller who has hung up does not stop a call that is under way.
@@ -154,7 +153,8 @@ fn serve(
         }
         (Route::Download(id, file), _) => {
             let file = records.ticket(account, id)?.attachment(file);
-            Ok(Answer::File(file.ok_or(Refusal::NotFound("Attachment not found."))?.clone()))
+            let file = file.ok_or(Refusal::NotFound("Attachment not found."))?;
+            Ok(Answer::File(Box::new(file.clone())))
         }
         (Route::Properties, _) => {
             let rows = records.properties(account);

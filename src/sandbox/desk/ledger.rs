@@ -1,4 +1,5 @@
 //! What the HTTP side and the control handle share: the records, the call log, and a bell for who waits.
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,6 +66,11 @@ impl Ledger {
         let result = change(&mut self.books());
         self.bell.send_replace(());
         result
+    }
+
+    /// How much later the next call of this name is to be done, if so asked; asked once.
+    pub(super) fn take_late(&self, call: &str) -> Option<Duration> {
+        self.books().late.get_mut(call)?.pop_front()
     }
 
     /// Rings at each change after this call.

@@ -4,14 +4,14 @@
 //! parameter, a wrong content type, `Bearer` for a key) is refused *and* noted in
 //! [`DeskStandIn::violations`], so that a test can insist that there were none.
 
+#[cfg(test)]
+mod desk_tests;
 mod door;
 mod ledger;
 mod options;
 mod records;
 mod request;
 mod route;
-#[cfg(test)]
-mod tests;
 mod wire;
 
 use std::io;

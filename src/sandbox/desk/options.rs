@@ -1,4 +1,5 @@
 //! What the contract leaves open, as switches: each default is the contract's assumption.
+
 use jiff::SignedDuration;
 
 /// How the desk words its answers where nobody has seen the real ones.

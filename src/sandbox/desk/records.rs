@@ -1,4 +1,5 @@
 //! What the desk knows (accounts, tickets, messages, files) and the rules by which it changes.
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! Whether a request is one that the contract knows: key, query, body; what is not is turned away and noted.
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart};
 use axum::http::request::Parts;

@@ -1,4 +1,5 @@
 //! Which call a request is, from its method and path; the real server ignores the path's case.
+
 use axum::http::{Method, StatusCode};
 
 use super::records::{AttachmentId, TicketId};

@@ -1,4 +1,5 @@
 //! How the desk words an answer: the envelope, the JSON of tickets and messages, dates, file downloads.
+
 use std::fmt::Write as _;
 
 use axum::body::Body;
@@ -19,7 +20,7 @@ pub(super) enum Answer {
     /// A web server's refusal without a body.
     Bare(StatusCode),
     /// A file.
-    File(Attachment),
+    File(Box<Attachment>),
 }
 
 /// Which part of a list an answer holds.
@@ -53,7 +54,7 @@ impl Answer {
             }
             Self::Unreadable(title) => (Some("application/problem+json; charset=utf-8"), problem(title)),
             Self::Bare(_) => (None, Body::empty()),
-            Self::File(file) => return download(file),
+            Self::File(file) => return download(*file),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;

@@ -1,4 +1,5 @@
 //! The desk, driven over HTTP as a caller would.
+
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
@@ -381,9 +382,9 @@ async fn faults_strike_before_or_after_the_commit() {
 async fn a_late_call_happens_after_its_caller_has_given_up() {
     let caller = caller(DeskOptions::default()).await;
     let ticket = caller.opens("Late").await;
-    caller.desk.does_late("reply", Duration::from_millis(400));
+    caller.desk.does_late("reply", Duration::from_millis(1500));
     let request = caller.post(&format!("/api/Ticket/{ticket}/message")).json(&json!({ "message": "late" }));
-    assert!(request.timeout(Duration::from_millis(150)).send().await.unwrap_err().is_timeout());
+    assert!(request.timeout(Duration::from_secs(1)).send().await.unwrap_err().is_timeout());
     assert_eq!(caller.desk.find_text("late"), []);
     let found = caller.desk.wait_for(|desk| desk.find_text("late").pop(), PATIENCE).await.unwrap();
     assert_eq!(found.0, ticket);
