@@ -1,1 +1,4 @@
 //! Words in, words out: pure functions over text.
+
+mod html_depth;
+pub mod html_to_text;
