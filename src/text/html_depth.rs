@@ -27,7 +27,7 @@ pub(super) fn open_elements_at_most(html: &str, limit: usize) -> bool {
             .map(|c| c.to_ascii_lowercase())
             .take(16)
             .collect();
-        if name.is_empty() || CLOSED_BY_NATURE.contains(&name.as_str()) {
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || CLOSED_BY_NATURE.contains(&name.as_str()) {
             continue;
         }
         if closing {
