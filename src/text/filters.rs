@@ -4,15 +4,18 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, HtmlEscape, Output, State, escape_formatter};
 
 use super::markup::{Mark, strip_marks};
+use super::subject::single_line;
 
 /// Name of the escaping of Telegram templates.
 pub(super) const TELEGRAM: &str = "telegram";
 
-/// `bold`, `code`, `quote` (each by format), `excerpt(n)`, `paragraphs` (HTML), `web_address`.
+/// `bold`, `code`, `quote` (each by format), `line(n)` (one line of n units), `excerpt(n)` (n characters),
+/// `paragraphs` (HTML), `web_address`.
 pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("bold", |state: &State, text: String| marked(state, Mark::Bold, &text));
     env.add_filter("code", |state: &State, text: String| marked(state, Mark::Code, &text));
     env.add_filter("quote", |state: &State, text: String| marked(state, Mark::Quote, &text));
+    env.add_filter("line", |text: String, max: usize| single_line(&text, max));
     env.add_filter("excerpt", |text: String, max: usize| excerpt(&text, max));
     env.add_filter("paragraphs", |text: String| Value::from_safe_string(paragraphs(&text)));
     env.add_filter("web_address", web_address);
