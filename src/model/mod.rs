@@ -13,6 +13,7 @@
 //! | attachment | a file and where its bytes lie: [`attachment::Attachment`] |
 //! | job, step, lane | a durable piece of work, its parts, its queue: [`job::Job`], [`job::StepRecord`], [`job::Lane`] |
 //! | delivery | something on its way to a place: [`delivery::Delivery`] |
+//! | formatted | a text with its entities: [`formatted::Formatted`] |
 //! | button | what a person may press under a message, signed: [`button::Action`] |
 //! | marker | the word that lets us find our own text again: [`marker::Marker`] |
 //! | thread token | the signed word that names a conversation in a mail: [`thread_token::ThreadToken`] |
@@ -24,6 +25,7 @@ pub mod button;
 pub mod conversation;
 pub mod cursor;
 pub mod delivery;
+pub mod formatted;
 pub mod ids;
 pub mod inbound;
 pub mod job;
