@@ -3,3 +3,4 @@
 pub mod desk;
 pub mod faults;
 pub mod post_office;
+pub mod telegram;
