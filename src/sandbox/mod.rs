@@ -1,1 +1,4 @@
 //! Stand-ins over real protocols, for the demo and the tests; they share no wire type with the adapters.
+
+pub mod faults;
+pub mod telegram;
