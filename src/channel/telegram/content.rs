@@ -94,11 +94,17 @@ pub(super) fn content(message: &wire::Message, limit: u64) -> Option<Message> {
     let mut texts: Vec<String> = Vec::new();
     texts.extend(written(message));
     texts.extend(described(message));
-    let empty = texts.is_empty() && content.files.is_empty() && content.left_out.is_empty();
-    if empty {
-        content.left_out.push(unsupported(message)?);
+    if content.files.is_empty() && content.left_out.is_empty() {
+        // A caption is never alone: it stands under something that was not understood.
+        let captioned = message.caption.is_some();
+        if texts.is_empty() || captioned {
+            content.left_out.push(unsupported(message, captioned)?);
+        }
     }
-    if let Some(origin) = &message.forward_origin {
+    // The parts of an album come from the same sender: the one with the caption says so.
+    if let Some(origin) = &message.forward_origin
+        && (message.media_group_id.is_none() || !texts.is_empty())
+    {
         let name = origin.name().unwrap_or_else(|| "an unknown sender".to_owned());
         texts.insert(0, format!("Forwarded from {name}:"));
     }
@@ -219,17 +225,18 @@ fn made_up_name(kind: &str, date: i64, file: &wire::File, extension: &str) -> St
 }
 
 /// Names content of a kind that we cannot pass on. In a group what we do not know is more likely an event
-/// than a message to us; from a person it must never be met with silence.
-fn unsupported(message: &wire::Message) -> Option<LeftOut> {
-    let unknown = || message.rest.keys().find(|key| !NOT_CONTENT.contains(&key.as_str()));
+/// than a message to us, unless it is certainly `content`; from a person it must never be met with silence.
+fn unsupported(message: &wire::Message, content: bool) -> Option<LeftOut> {
+    let is_content = |key: &&String| !NOT_CONTENT.contains(&key.as_str());
+    let unknown = message.rest.keys().find(is_content).map(|key| key.replace('_', " "));
     let event = message.rest.keys().any(|key| NOT_CONTENT.contains(&key.as_str()));
-    let name = match unknown() {
-        Some(key) => key.replace('_', " "),
-        None if event || !message.chat.is_private() => return None,
-        None => "a message of an unknown kind".to_owned(),
+    let told = content || message.chat.is_private();
+    let name = match unknown {
+        Some(name) if told || KNOWN_UNSUPPORTED.contains(&name.as_str()) => name,
+        None if content || (told && !event) => "a message of an unknown kind".to_owned(),
+        _ => return None,
     };
-    let certain = message.chat.is_private() || KNOWN_UNSUPPORTED.contains(&name.as_str());
-    certain.then_some(LeftOut { name, size: None, why: LeftOutWhy::Unsupported })
+    Some(LeftOut { name, size: None, why: LeftOutWhy::Unsupported })
 }
 
 const KNOWN_UNSUPPORTED: [&str; 5] = ["story", "game", "paid media", "invoice", "giveaway"];

@@ -149,7 +149,9 @@ fn refused(failure: &Failure, reason: String) -> SendError {
     SendError::Refused { reason, what }
 }
 
-/// What a failed `getFile` means; `limit` is what the server gives out.
+/// What a failed `getFile` means; `limit` is what the server gives out. For a file id that it does not like
+/// Telegram says “wrong file_id or the file is temporarily unavailable”: as it may be the latter, it is tried
+/// again.
 pub(super) fn open_error(failure: &Failure, limit: u64) -> OpenError {
     let reason = failure.to_string();
     if failure.says("file is too big") {
@@ -240,5 +242,20 @@ mod tests {
         assert!(matches!(moved.into(), SendError::Moved { to: ChatId(-1001) }));
         assert!(matches!(refused(401, "Unauthorized"), SendError::Unauthorized(_)));
         assert!(matches!(refused(404, "Not Found"), SendError::Unauthorized(_)));
+    }
+
+    #[test]
+    fn a_file_that_may_come_back_is_asked_for_again_and_one_that_is_too_big_is_not() {
+        let open = |code, description: &str| {
+            let description = description.to_owned();
+            let failure = Failure::Refused { code, description, retry_after: None, moved_to: None };
+            open_error(&failure, 20)
+        };
+        let unavailable = "Bad Request: wrong file_id or the file is temporarily unavailable";
+        assert!(matches!(open(400, unavailable), OpenError::Retry { .. }));
+        assert!(matches!(open(400, "Bad Request: file is too big"), OpenError::TooLarge { limit: 20 }));
+        assert!(matches!(open(400, "Bad Request: invalid file_id"), OpenError::Gone(_)));
+        assert!(matches!(open(500, "Internal Server Error"), OpenError::Retry { .. }));
+        assert!(matches!(open(429, "Too Many Requests"), OpenError::Retry { after: Some(_), .. }));
     }
 }

@@ -44,6 +44,9 @@ use crate::{
 
 const MIB: u64 = 1024 * 1024;
 
+/// How Telegram says that a user is not in a chat.
+const STRANGER: [&str; 3] = ["participant_id_invalid", "user not found", "member not found"];
+
 /// One bot at one Bot API server.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -229,7 +232,7 @@ impl Channel for Telegram {
         let request = GetChatMember::new(teloxide::types::ChatId(chat.0), teloxide::types::UserId(id));
         match self.link.api.call::<_, Member>(&request, self.link.call_timeout).await {
             Ok(member) => Ok(matches!(member.status.as_str(), "creator" | "administrator")),
-            Err(failure) if failure.says("user not found") || failure.says("member not found") => Ok(false),
+            Err(failure) if STRANGER.iter().any(|word| failure.says(word)) => Ok(false),
             Err(failure) => Err(failure.into()),
         }
     }

@@ -126,3 +126,7 @@ async fn receive(State(webhook): State<Webhook>, headers: HeaderMap, body: Bytes
         Err(_) => StatusCode::BAD_REQUEST,
     }
 }
+
+#[cfg(test)]
+#[path = "webhook_tests.rs"]
+mod tests;
