@@ -117,9 +117,9 @@ static SENT: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static TO: LazyLock<Regex> = LazyLock::new(|| {
-    label(concat!(
-        "to|an|à|a|para|aan|till|til|do|komu|vastaanottaja|кому|kime|címzett|către|προς|收件人|收件者|宛先|받는 사람"
-    ))
+    label(
+        "to|an|à|a|para|aan|till|til|do|komu|vastaanottaja|кому|kime|címzett|către|προς|收件人|收件者|宛先|받는 사람",
+    )
 });
 
 static SUBJECT: LazyLock<Regex> = LazyLock::new(|| {

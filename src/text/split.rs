@@ -51,10 +51,9 @@ fn cut_of(rest: &str, start: usize, entities: &[Entity], limit: usize) -> Option
     let mut best: Option<(Grade, Cut)> = None;
     let mut fallback = None;
     let mut at = start;
-    let mut chars = rest.char_indices().peekable();
     let mut previous = None;
     let mut before_previous = None;
-    while let Some((byte, c)) = chars.next() {
+    for (byte, c) in rest.char_indices() {
         let end = at + c.len_utf16();
         let here = Cut { byte, at };
         if at > start {
