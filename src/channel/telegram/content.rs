@@ -8,9 +8,10 @@ use super::wire;
 use crate::{
     model::{
         attachment::{Attachment, Whereabouts, safe_name},
+        formatted::{Entity, EntityKind},
         inbound::{LeftOut, LeftOutWhy, Message},
     },
-    text::entities::{Entity, EntityKind, text_with_links},
+    text::entities::text_with_links,
 };
 
 /// The kinds of files that a message may hold one of, with the type and extension of those without a name.

@@ -27,9 +27,6 @@ use crate::{
 /// Longer silence within a download ends it.
 const MOST_SILENCE: Duration = Duration::from_secs(30);
 
-/// The slowest line that a transfer is planned for, in bytes a second.
-const SLOWEST: u64 = 64 * 1024;
-
 /// <https://core.telegram.org/bots/api#file>
 #[derive(Deserialize)]
 struct File {
@@ -37,12 +34,13 @@ struct File {
     file_size: Option<u64>,
 }
 
-/// The bytes of a file that a customer sent. `limit` is the size up to which the server gives files out.
+/// The bytes of a file that a customer sent. `limit` is the size up to which the server gives files out; the
+/// time limits are those of a call and of a whole download.
 pub(super) async fn open(
     api: &Api,
     file: &Attachment,
     limit: u64,
-    timeout: Duration,
+    (timeout, file_timeout): (Duration, Duration),
 ) -> Result<Opened, OpenError> {
     let Whereabouts::Telegram { file_id } = &file.at else {
         return Err(OpenError::Gone("it does not lie at Telegram".to_owned()));
@@ -57,8 +55,7 @@ pub(super) async fn open(
     if Path::new(&path).is_absolute() {
         return open_local(&path).await;
     }
-    let response =
-        api.download(&path, transfer_time(Some(limit))).await.map_err(|error| retry(&error.to_string()))?;
+    let response = api.download(&path, file_timeout).await.map_err(|error| retry(&error.to_string()))?;
     match response.status().as_u16() {
         200 => {}
         404 | 410 => return Err(OpenError::Gone("Telegram no longer has it".to_owned())),
@@ -131,12 +128,6 @@ pub(super) fn part(file: OutgoingFile, limit: u64) -> (Part, Progress) {
         Err(_) => named,
     };
     (part, progress)
-}
-
-/// How long a transfer of so many bytes may take.
-pub(super) fn transfer_time(size: Option<u64>) -> Duration {
-    let bytes = size.unwrap_or(50 * 1024 * 1024);
-    Duration::from_secs(60 + bytes / SLOWEST)
 }
 
 fn watched(

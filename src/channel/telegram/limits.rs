@@ -21,8 +21,8 @@ use crate::{
 pub struct Rates {
     /// Messages a second over all chats.
     pub overall_per_second: u32,
-    /// The least time between two messages to one chat.
-    pub chat_pause: Duration,
+    /// Messages a second to one chat.
+    pub chat_per_second: u32,
     /// Messages a minute to one group.
     pub group_per_minute: u32,
     /// The longest that a send waits for its turn; after it the caller is told when to come back.
@@ -33,7 +33,7 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             overall_per_second: 30,
-            chat_pause: Duration::from_secs(1),
+            chat_per_second: 1,
             group_per_minute: 20,
             patience: Duration::from_secs(5),
         }
@@ -52,17 +52,13 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(rates: Rates, clock: Clock) -> Self {
-        let minute = Duration::from_secs(60);
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         // In any minute a bucket lets through its burst and what flows in meanwhile: together the limit.
         let burst = (rates.group_per_minute / 4).max(1);
         let flow = rates.group_per_minute.saturating_sub(burst).max(1);
         Self {
-            overall: RateLimit::new(
-                clock.clone(),
-                Duration::from_secs(1) / rates.overall_per_second.max(1),
-                1,
-            ),
-            chats: RateLimit::new(clock.clone(), rates.chat_pause, 1),
+            overall: RateLimit::new(clock.clone(), second / rates.overall_per_second.max(1), 1),
+            chats: RateLimit::new(clock.clone(), second / rates.chat_per_second.max(1), 1),
             groups: RateLimit::new(clock.clone(), minute / flow, burst),
             patience: rates.patience,
             frozen: Mutex::default(),

@@ -56,6 +56,8 @@ pub struct Settings {
     pub long_poll: Duration,
     /// How long any other call may take, and a long poll on top of its own time.
     pub call_timeout: Duration,
+    /// How long the transfer of a file may take.
+    pub file_timeout: Duration,
     /// Waits between failed rounds.
     pub backoff: Backoff,
     /// The least wait after an answer that will hardly change by itself: a bad token, a second reader.
@@ -75,6 +77,7 @@ impl Settings {
             api_url: api_url.into(),
             long_poll: Duration::from_secs(50),
             call_timeout: Duration::from_secs(30),
+            file_timeout: Duration::from_secs(5 * 60),
             backoff: poll::default_backoff(),
             slow_retry: Duration::from_secs(30),
             rates: Rates::default(),
@@ -120,6 +123,7 @@ struct Link {
     identity: Arc<OnceLock<BotIdentity>>,
     long_poll: Duration,
     call_timeout: Duration,
+    file_timeout: Duration,
     backoff: Backoff,
     slow_retry: Duration,
     download_limit: u64,
@@ -147,18 +151,21 @@ impl Telegram {
             api: api.clone(),
             limits: Limits::new(settings.rates, clock.clone()),
             timeout: settings.call_timeout,
+            file_timeout: settings.file_timeout,
             upload_limit: settings.upload_limit,
             refused_photos: outgoing::RefusedPhotos::default(),
         };
         let link = Link {
             api,
             bot,
-            api_url: settings.api_url,
+            // Written with a slash at its end or without, it is the same server with the same cursor.
+            api_url: settings.api_url.trim_end_matches('/').to_owned(),
             health: Arc::new(Reporter::new(clock.clone())),
             clock,
             identity: Arc::default(),
             long_poll: settings.long_poll,
             call_timeout: settings.call_timeout,
+            file_timeout: settings.file_timeout,
             backoff: settings.backoff,
             slow_retry: settings.slow_retry,
             download_limit: settings.download_limit,
@@ -221,7 +228,13 @@ impl Channel for Telegram {
     }
 
     async fn open(&self, file: &Attachment) -> Result<Opened, OpenError> {
-        files::open(&self.link.api, file, self.link.download_limit, self.link.call_timeout).await
+        files::open(
+            &self.link.api,
+            file,
+            self.link.download_limit,
+            (self.link.call_timeout, self.link.file_timeout),
+        )
+        .await
     }
 
     async fn is_chat_admin(&self, chat: ChatId, user: UserId) -> Result<bool, SendError> {

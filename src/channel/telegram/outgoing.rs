@@ -30,12 +30,10 @@ use crate::{
     channel::{OutgoingFile, Parcel, Refusal, SendError, Sent},
     model::{
         button::Button,
+        formatted::{Entity, EntityKind, Formatted, len_utf16},
         ids::{ChatId, ChatMessageId},
     },
-    text::{
-        entities::{Entity, EntityKind, Formatted, len_utf16},
-        split::{CAPTION_LIMIT, TEXT_LIMIT},
-    },
+    text::split::{CAPTION_LIMIT, TEXT_LIMIT},
 };
 
 /// Characters of a button's answer (<https://core.telegram.org/bots/api#answercallbackquery>).
@@ -52,6 +50,7 @@ pub(super) struct Outgoing {
     pub(super) api: Api,
     pub(super) limits: Limits,
     pub(super) timeout: Duration,
+    pub(super) file_timeout: Duration,
     /// Bytes of a file that may be sent.
     pub(super) upload_limit: u64,
     pub(super) refused_photos: RefusedPhotos,
@@ -73,9 +72,9 @@ impl Outgoing {
     pub(super) async fn send(&self, parcel: Parcel) -> Result<Sent, SendError> {
         match parcel {
             Parcel::Text { chat, topic, text, buttons, reply_to } => {
-                self.text(chat, topic, &text, &buttons, reply_to).await
+                self.text(chat, topic, text, &buttons, reply_to).await
             }
-            Parcel::Edit { chat, message, text, buttons } => self.edit(chat, message, &text, &buttons).await,
+            Parcel::Edit { chat, message, text, buttons } => self.edit(chat, message, text, &buttons).await,
             Parcel::File { chat, topic, file, caption, reply_to } => {
                 self.file(chat, topic, file, &caption, reply_to).await
             }
@@ -88,11 +87,11 @@ impl Outgoing {
         &self,
         chat: ChatId,
         topic: Option<ChatMessageId>,
-        text: &str,
+        text: Formatted,
         buttons: &[Vec<Button>],
         reply_to: Option<ChatMessageId>,
     ) -> Result<Sent, SendError> {
-        let text = within(formatted(text), TEXT_LIMIT)?;
+        let text = within(text, TEXT_LIMIT)?;
         let mut request = SendMessage::new(recipient(chat), text.text.as_str())
             .entities(entities(&text))
             .link_preview_options(no_preview());
@@ -112,10 +111,10 @@ impl Outgoing {
         &self,
         chat: ChatId,
         message: ChatMessageId,
-        text: &str,
+        text: Formatted,
         buttons: &[Vec<Button>],
     ) -> Result<Sent, SendError> {
-        let text = within(formatted(text), TEXT_LIMIT)?;
+        let text = within(text, TEXT_LIMIT)?;
         let id =
             message_id(message).ok_or_else(|| refused(Refusal::Message, "no message has this number"))?;
         let request = EditMessageText::new(recipient(chat), id, text.text.as_str())
@@ -151,7 +150,9 @@ impl Outgoing {
         caption: &str,
         reply_to: Option<ChatMessageId>,
     ) -> Result<Sent, SendError> {
-        let caption = within_or_empty(formatted(caption), CAPTION_LIMIT)?;
+        if len_utf16(caption) > CAPTION_LIMIT {
+            return Err(too_long(len_utf16(caption), CAPTION_LIMIT));
+        }
         if file.size.is_some_and(|size| size > self.upload_limit) {
             return Err(self.too_large());
         }
@@ -159,10 +160,9 @@ impl Outgoing {
         let as_photo = is_photo(&file) && !self.refused_photos.contains(&photo_key);
         let (method, field) = if as_photo { ("sendPhoto", "photo") } else { ("sendDocument", "document") };
         self.limits.turn(chat).await?;
-        let timeout = files::transfer_time(file.size).max(self.timeout);
         let (part, progress) = files::part(file, self.upload_limit);
-        let form = form(chat, topic, &caption, reply_to)?.part(field, part);
-        let mut answer = self.api.upload(method, form, timeout).await;
+        let form = form(chat, topic, caption, reply_to)?.part(field, part);
+        let mut answer = self.api.upload(method, form, self.file_timeout).await;
         if progress.too_large() {
             return Err(self.too_large());
         }
@@ -222,31 +222,23 @@ impl RefusedPhotos {
     }
 }
 
-/// A text with the templates' marks, as text and formatting.
-fn formatted(marked: &str) -> Formatted {
-    Formatted::plain(marked)
-}
-
 fn within(text: Formatted, limit: usize) -> Result<Formatted, SendError> {
     if text.text.trim().is_empty() {
         return Err(refused(Refusal::Content, "a text without a visible character cannot be sent"));
     }
-    within_or_empty(text, limit)
+    let length = text.len_utf16();
+    if length > limit { Err(too_long(length, limit)) } else { Ok(text) }
 }
 
-fn within_or_empty(text: Formatted, limit: usize) -> Result<Formatted, SendError> {
-    let length = len_utf16(&text.text);
-    if length > limit {
-        let reason = format!("the text has {length} UTF-16 units, and Telegram takes {limit}");
-        return Err(refused(Refusal::Content, &reason));
-    }
-    Ok(text)
+fn too_long(length: usize, limit: usize) -> SendError {
+    let reason = format!("the text has {length} UTF-16 units, and Telegram takes {limit}");
+    refused(Refusal::Content, &reason)
 }
 
 fn form(
     chat: ChatId,
     topic: Option<ChatMessageId>,
-    caption: &Formatted,
+    caption: &str,
     reply_to: Option<ChatMessageId>,
 ) -> Result<Form, SendError> {
     let json = |value: serde_json::Result<String>| {
@@ -256,12 +248,8 @@ fn form(
     if let Some(topic) = topic {
         form = form.text("message_thread_id", topic.to_string());
     }
-    if !caption.text.is_empty() {
-        form = form.text("caption", caption.text.clone());
-        let entities = entities(caption);
-        if !entities.is_empty() {
-            form = form.text("caption_entities", json(serde_json::to_string(&entities))?);
-        }
+    if !caption.is_empty() {
+        form = form.text("caption", caption.to_owned());
     }
     if let Some(reply) = reply_to.and_then(reply_parameters) {
         form = form.text("reply_parameters", json(serde_json::to_string(&reply))?);

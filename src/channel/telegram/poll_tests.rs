@@ -13,6 +13,7 @@ use crate::{
         telegram::{Health, Rates, Settings, Telegram},
     },
     model::{
+        formatted::Formatted,
         ids::{ChatId, ChatMessageId, UserId},
         inbound::What,
     },
@@ -107,7 +108,7 @@ fn bot(server: &TelegramStandIn, token: &str) -> Telegram {
     settings.call_timeout = Duration::from_secs(5);
     settings.backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(20)).unwrap();
     settings.slow_retry = Duration::from_millis(50);
-    settings.rates = Rates { chat_pause: Duration::ZERO, ..Rates::default() };
+    settings.rates = Rates { chat_per_second: 1000, ..Rates::default() };
     let tls = tls::client_config(None).unwrap();
     Telegram::new(settings, &Arc::clone(&tls), Clock::real()).unwrap()
 }
@@ -116,7 +117,7 @@ fn text(chat: i64, text: &str) -> Parcel {
     Parcel::Text {
         chat: ChatId(chat),
         topic: None,
-        text: text.to_owned(),
+        text: Formatted::plain(text),
         buttons: Vec::new(),
         reply_to: None,
     }
@@ -267,7 +268,7 @@ async fn a_text_arrives_with_its_buttons_as_an_answer_and_can_be_edited() {
     let parcel = Parcel::Text {
         chat,
         topic: None,
-        text: "Really? <b>&amp; https://example.org".to_owned(),
+        text: Formatted::default().bold("Really?").text(" <b>&amp; https://example.org"),
         buttons: vec![vec![button]],
         reply_to: Some(ChatMessageId(asked)),
     };
@@ -275,8 +276,9 @@ async fn a_text_arrives_with_its_buttons_as_an_answer_and_can_be_edited() {
     let seen = town.server.messages_in(anna.chat_id()).pop().unwrap();
     assert_eq!((seen.message_id, seen.words()), (id.0, "Really? <b>&amp; https://example.org"));
     assert_eq!(seen.reply_to, Some(asked));
+    assert_eq!(seen.entities, [json!({ "type": "bold", "offset": 0, "length": 7 })]);
     assert_eq!(seen.button("Yes").unwrap().data.as_deref(), Some("y0.abc"));
-    let edit = || Parcel::Edit { chat, message: id, text: "Done.".to_owned(), buttons: Vec::new() };
+    let edit = || Parcel::Edit { chat, message: id, text: Formatted::plain("Done."), buttons: Vec::new() };
     town.bot.send(edit()).await.unwrap();
     let seen = town.server.messages_in(anna.chat_id()).pop().unwrap();
     assert_eq!((seen.words(), seen.buttons.len()), ("Done.", 0));
@@ -416,4 +418,21 @@ async fn a_file_whose_source_breaks_off_was_surely_not_sent() {
         assert!(matches!(sent, Err(SendError::Retry { .. })), "{size:?}: {sent:?}");
     }
     assert!(town.server.messages_in(anna.chat_id()).is_empty());
+}
+
+/// The stand-in accepts what we send, so this server refuses each formatting, in the real one's words.
+#[tokio::test]
+async fn a_text_whose_formatting_is_refused_arrives_plain() {
+    let app = axum::Router::new().fallback(async |body: String| {
+        let refusal = r#"{"ok":false,"error_code":400,"description":"Bad Request: can't parse entities: x"}"#;
+        if body.contains(r#""type":"bold""#) { refusal } else { r#"{"ok":true,"result":{"message_id":7}}"# }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let settings = Settings::new(Secret::new("7:AAtoken"), url);
+    let bot = Telegram::new(settings, &tls::client_config(None).unwrap(), Clock::real()).unwrap();
+    let Parcel::Text { chat, topic, buttons, reply_to, .. } = text(1, "") else { panic!() };
+    let parcel = Parcel::Text { chat, topic, text: Formatted::default().bold("loud"), buttons, reply_to };
+    assert_eq!(bot.send(parcel).await.unwrap(), Sent::ChatMessage(ChatMessageId(7)));
 }

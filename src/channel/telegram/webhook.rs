@@ -32,6 +32,8 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 pub struct WebhookSettings {
     /// The address as Telegram reaches it: https, on port 443, 80, 88 or 8443.
     pub url: Url,
+    /// Where our own HTTP server gets the calls, if a proxy stands before it.
+    pub path: String,
     /// 1–256 characters `A-Za-z0-9_-`.
     pub secret: Secret,
 }
@@ -58,10 +60,10 @@ impl Webhook {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The route for the HTTP server, under the path of the configured address.
+    /// The route for the HTTP server, under the configured path.
     pub fn router(&self) -> Router {
         Router::new()
-            .route(self.inner.settings.url.path(), post(receive))
+            .route(&self.inner.settings.path, post(receive))
             .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
             .with_state(self.clone())
     }

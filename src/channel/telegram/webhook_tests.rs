@@ -33,7 +33,10 @@ impl Door {
         let bot = Telegram::new(settings, &tls, Clock::real()).unwrap();
         let (intake, requests) = Intake::new(Spool {}, 4);
         let url = "https://bridge.example/telegram/hook".parse().unwrap();
-        let webhook = bot.webhook(intake, WebhookSettings { url, secret: Secret::new("s3cret") });
+        let webhook = bot.webhook(
+            intake,
+            WebhookSettings { url, path: "/telegram/hook".to_owned(), secret: Secret::new("s3cret") },
+        );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/telegram/hook", listener.local_addr().unwrap());
         let router = webhook.router();
