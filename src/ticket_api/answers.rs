@@ -41,7 +41,9 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum Body {
     Whole(Bytes),
-    TooLarge { max: usize },
+    TooLarge {
+        max: usize,
+    },
     /// The connection ended within it.
     Broken(String),
 }
@@ -286,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_body_that_breaks_off_leaves_open_only_what_the_status_does_not_settle() {
-        for (status, expected) in [(201, "may still run"), (400, "refused"), (302, "retry"), (500, "unknown")] {
+        for (status, expected) in [(201, "may still run"), (400, "refused"), (302, "retry"), (500, "unknown")]
+        {
             let answer = Answer { body: Body::Broken("cut".to_owned()), ..answer(status, "") };
             assert_eq!(kind(&error_of(Call::Write, &answer, None)), expected, "{status}");
         }
@@ -311,7 +314,8 @@ mod tests {
 
     #[test]
     fn the_words_of_a_web_framework_reach_the_customer() {
-        let body = r#"{"title":"One or more validation errors occurred.","errors":{"Subject":["Too long."]}}"#;
+        let body =
+            r#"{"title":"One or more validation errors occurred.","errors":{"Subject":["Too long."]}}"#;
         let ApiError::Refused(words) = error_of(Call::Write, &answer(400, body), None) else { panic!() };
         assert_eq!(words, "Too long.");
     }

@@ -29,7 +29,10 @@ impl Budget {
     pub fn new(clock: Clock, max_calls_per_second: f64, connections: u32) -> Self {
         let per = Some(max_calls_per_second).filter(|rate| *rate > 0.0);
         let per = per.and_then(|rate| Duration::try_from_secs_f64(rate.recip()).ok()).unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates, and so large a burst is none")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float cast saturates, and so large a burst is none"
+        )]
         let burst = max_calls_per_second.ceil().clamp(1.0, 1e6) as u32;
         let connections = usize::try_from(connections).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
         Self {

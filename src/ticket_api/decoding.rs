@@ -102,7 +102,10 @@ mod tests {
         assert_eq!(id(&json!(7)), Some("7".to_owned()));
         assert_eq!(id(&json!(" tkt_7 ")), Some("tkt_7".to_owned()));
         assert_eq!([id(&json!("")), id(&json!(null)), id(&json!({}))], [None, None, None]);
-        assert_eq!([integer(&json!("3")), integer(&json!(3)), integer(&json!("Open"))], [Some(3), Some(3), None]);
+        assert_eq!(
+            [integer(&json!("3")), integer(&json!(3)), integer(&json!("Open"))],
+            [Some(3), Some(3), None]
+        );
         for yes in [json!(true), json!(1), json!("True"), json!("1")] {
             assert_eq!(flag(&yes), Some(true), "{yes}");
         }

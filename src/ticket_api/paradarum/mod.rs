@@ -81,7 +81,14 @@ impl Paradarum {
             desk_mails_customers: settings.desk_mails_customers,
         };
         let told_of_missing_flag = AtomicBool::new(false);
-        Ok(Self { settings, capabilities, calls, auth_header, listed: Mutex::new(None), told_of_missing_flag })
+        Ok(Self {
+            settings,
+            capabilities,
+            calls,
+            auth_header,
+            listed: Mutex::new(None),
+            told_of_missing_flag,
+        })
     }
 }
 
@@ -118,7 +125,8 @@ impl TicketApi for Paradarum {
         ticket: &TicketId,
         text: &str,
     ) -> Result<Option<TicketMessageId>, ApiError> {
-        let request = self.on_ticket(Method::POST, REPLY, account, ticket)?.json(&ReplyBody { message: text });
+        let request =
+            self.on_ticket(Method::POST, REPLY, account, ticket)?.json(&ReplyBody { message: text });
         match self.ask(Call::Write, About::Ticket, request).await {
             Ok((made, _)) => {
                 let id = made.at(&self.settings.reply_id_ptr).or_else(|| made.made());
@@ -251,7 +259,8 @@ impl Paradarum {
                 Err(ApiError::NotFound(_)) => break,
                 Err(error) => return Err(error),
             };
-            let rows: Vec<_> = list.rows().unwrap_or_default().into_iter().filter_map(wire::property).collect();
+            let rows: Vec<_> =
+                list.rows().unwrap_or_default().into_iter().filter_map(wire::property).collect();
             let before = properties.len();
             let last = is_last(&list, page, rows.len());
             for row in rows {
@@ -343,9 +352,10 @@ fn refusal_of(call: Call, about: About, answer: &Answer) -> ApiError {
         ApiError::NotFound(reason) if about == About::Account && in_own_form => {
             ApiError::Unauthorized(format!("{reason} (the account's id is not one of this key)"))
         }
-        ApiError::NotFound(reason) if about == About::Account => {
-            ApiError::Retry { after: answer.retry_after, reason: format!("{reason}; check base_url and paths") }
-        }
+        ApiError::NotFound(reason) if about == About::Account => ApiError::Retry {
+            after: answer.retry_after,
+            reason: format!("{reason}; check base_url and paths"),
+        },
         error => error,
     }
 }
@@ -362,7 +372,8 @@ fn undecodable(what: &str) -> ApiError {
 
 /// An id as it may stand in a path.
 fn plain(id: &str) -> Result<&str, ApiError> {
-    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let plain =
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     plain.then_some(id).ok_or_else(|| ApiError::NotFound(format!("no id of this ticket system: {id:?}")))
 }
 

@@ -48,7 +48,10 @@ fn other_names_single_objects_and_missing_lists() {
         "thread": {"id": "1", "content": "Hi", "isAdmin": 1, "files": {"id": 3, "originalFileName": "x.pdf"}},
     }]);
     let ticket = wire::ticket(&detail, &other, None, None).unwrap();
-    assert_eq!(ticket.messages.first().map(|message| (message.by, message.text.as_str())), Some((Author::Staff, "Hi")));
+    assert_eq!(
+        ticket.messages.first().map(|message| (message.by, message.text.as_str())),
+        Some((Author::Staff, "Hi"))
+    );
     let file = ticket.attachments.first().unwrap();
     assert_eq!((file.name.as_str(), file.message.clone()), ("x.pdf", Some(TicketMessageId::new("1"))));
     assert!(read(json!({"id": 1, "messages": null})).messages.is_empty());
@@ -75,7 +78,9 @@ fn statuses_as_numbers_names_and_nonsense() {
 
 #[test]
 fn a_message_without_the_flag_leaves_its_author_open() {
-    let ticket = read(json!({"id": 1, "messages": [{"id": 1, "message": "a"}, {"id": 2, "message": "b", "isStaff": true}]}));
+    let ticket = read(
+        json!({"id": 1, "messages": [{"id": 1, "message": "a"}, {"id": 2, "message": "b", "isStaff": true}]}),
+    );
     let by: Vec<_> = ticket.messages.iter().map(|message| message.by).collect();
     assert_eq!(by, [Author::Unsaid, Author::Staff]);
 }
@@ -93,10 +98,15 @@ fn a_details_mark_is_the_lists() {
         assert_eq!(line.change, ticket.change, "{listed}");
     }
     let before = wire::line(&json!({"id": 1, "status": 0, "messageCount": 1}), &settings()).unwrap();
-    for after in [json!({"id": 1, "status": 2, "messageCount": 1}), json!({"id": 1, "status": 0, "messageCount": 2})] {
+    for after in
+        [json!({"id": 1, "status": 2, "messageCount": 1}), json!({"id": 1, "status": 0, "messageCount": 2})]
+    {
         assert_ne!(wire::line(&after, &settings()).unwrap().change, before.change);
     }
-    assert_eq!(wire::line(&json!({"id": 1, "status": 0, "updatedAt": "x"}), &settings()).unwrap().change, None);
+    assert_eq!(
+        wire::line(&json!({"id": 1, "status": 0, "updatedAt": "x"}), &settings()).unwrap().change,
+        None
+    );
 }
 
 #[test]
