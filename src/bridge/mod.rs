@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod filing;
 pub mod gather;
 pub mod intake;
+pub mod interruption;
 pub mod lanes;
 pub mod letters;
 pub mod loop_guard;
