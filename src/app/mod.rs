@@ -1,6 +1,7 @@
 //! The one room that knows every adapter: configuration in, running bridge out, drained bridge at the end.
 
 mod apis;
+pub mod check;
 mod mailboxes;
 mod telegram;
 

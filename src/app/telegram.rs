@@ -63,6 +63,12 @@ impl Telegram {
         }
     }
 
+    /// Asks Telegram who the bot is, and whether it may write to the admins.
+    pub(super) async fn check(&self) -> Result<String, String> {
+        let identity = self.channel.connect().await.map_err(|error| error.to_string())?;
+        Ok(format!("@{}", identity.username))
+    }
+
     pub(super) fn start(&self, tasks: &Tasks, intake: &Intake, shutdown: &Shutdown) {
         if let TelegramMode::Polling = &self.config.mode {
             let (channel, intake, shutdown) = (self.channel.clone(), intake.clone(), shutdown.clone());
