@@ -318,6 +318,8 @@ enum Replied {
 fn replied(ticket: TicketId, remote: Remote, reopened: bool) -> Replied {
     match remote {
         Remote::Message(message) => Replied::Message { ticket, message, reopened },
+        // A person says that it is there: its files go to the ticket itself.
+        Remote::Skipped(_) => Replied::Message { ticket, message: None, reopened },
         _ => Replied::Ends(Outcome::done()),
     }
 }
