@@ -1,9 +1,9 @@
 //! Large blobs: a file each, written beside, synced, and renamed to its name.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
-    os::unix::fs::FileExt,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -86,6 +86,41 @@ pub(super) fn remove(dir: &Path, name: LargeName) -> io::Result<u64> {
         Ok(metadata) => fs::remove_file(&path).map(|()| metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
+    }
+}
+
+/// A large blob on its way back from a backup.
+pub(super) struct Returning {
+    file: File,
+    dir: PathBuf,
+    name: LargeName,
+    hash: Sha256,
+    length: u64,
+}
+
+pub(super) fn put_back(dir: &Path, name: LargeName) -> io::Result<Returning> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(name.file()))?;
+    file.write_all(&[0; HEADER])?;
+    Ok(Returning { file, dir: dir.to_owned(), name, hash: Sha256::new(), length: 0 })
+}
+
+impl Returning {
+    pub(super) fn finish(self) -> io::Result<()> {
+        let sum = record::shorten(self.hash.finalize().into());
+        if record::short_sum(sum) != self.name.sum {
+            return Err(damaged(&self.name.blob()));
+        }
+        let header = Header { live: true, length: self.length, written: Clock::real().now(), sum };
+        self.file.write_all_at(&header.print(), 0)?;
+        self.file.sync_all()?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        self.length += written as u64;
+        Ok(written)
     }
 }
 

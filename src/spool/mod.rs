@@ -11,7 +11,7 @@ mod writer;
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
@@ -164,6 +164,24 @@ impl Spool {
         self.inner.used.load(Ordering::Relaxed)
     }
 
+    /// The same to be read piece by piece; blocks.
+    pub fn reader(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>, SpoolError> {
+        match BlobName::parse(blob) {
+            Some(BlobName::Large(name)) => Ok(Box::new(large::open(&self.inner.dir, name, blob)?)),
+            _ => Ok(Box::new(io::Cursor::new(self.read_now(blob)?))),
+        }
+    }
+
+    /// Puts a blob from a backup back under its old name. Blobs of one segment come in the order of
+    /// their names, into a spool that has none of them. Blocks.
+    pub fn put_back(&self, blob: &BlobId) -> Result<PutBack, SpoolError> {
+        let dir = &self.inner.dir;
+        Ok(PutBack(match BlobName::parse(blob).ok_or_else(|| SpoolError::Missing(blob.clone()))? {
+            BlobName::Record(place) => Returning::Record(dir.clone(), place, Vec::new()),
+            BlobName::Large(name) => Returning::Large(large::put_back(dir, name)?),
+        }))
+    }
+
     /// Forgets blobs; what is already gone is no error. Blocks. A deletion that a power cut
     /// undoes is repeated by the next [`Spool::sweep`].
     pub fn drop_blobs<'a>(&self, blobs: impl IntoIterator<Item = &'a BlobId>) -> io::Result<()> {
@@ -255,6 +273,37 @@ impl Spool {
     }
 }
 
+/// A blob on its way back from a backup: written piece by piece, then finished.
+pub struct PutBack(Returning);
+
+enum Returning {
+    Record(PathBuf, blob_name::Place, Vec<u8>),
+    Large(large::Returning),
+}
+
+impl PutBack {
+    /// Returns when it is on disk.
+    pub fn finish(self) -> io::Result<()> {
+        match self.0 {
+            Returning::Record(dir, place, bytes) => segments::put_back(&dir, place, &bytes),
+            Returning::Large(returning) => returning.finish(),
+        }
+    }
+}
+
+impl Write for PutBack {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Returning::Record(_, _, all) => all.write(bytes),
+            Returning::Large(returning) => returning.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Bytes counted as used; given back when dropped, unless kept.
 struct Reserved {
     inner: Arc<Inner>,
@@ -296,3 +345,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, SpoolError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| SpoolError::Io(io::Error::other(error)))?
 }
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;

@@ -15,7 +15,10 @@ use super::{
     bytes_on_disk,
     record::{self, HEADER, Header},
 };
-use crate::{model::ids::BlobId, runtime::clock::Timestamp};
+use crate::{
+    model::ids::BlobId,
+    runtime::clock::{Clock, Timestamp},
+};
 
 /// A closed segment is written anew, with holes, when at least so many of its bytes are dead.
 const WORTH_A_REWRITE: u64 = 4 << 20;
@@ -101,6 +104,27 @@ pub(super) fn tidy(dir: &Path, segment: u64) -> io::Result<u64> {
     }
     rewrite(&path, &file, &records)?;
     Ok(before.saturating_sub(bytes_on_disk(&fs::metadata(&path)?)))
+}
+
+/// Writes a record at its old place; what was before it counts as dead.
+pub(super) fn put_back(dir: &Path, place: Place, bytes: &[u8]) -> io::Result<()> {
+    let path = dir.join(segment_file(place.segment));
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let end = file.metadata()?.len();
+    let sum = record::sum_of(bytes);
+    let gap = place.offset.checked_sub(end).filter(|gap| *gap == 0 || *gap >= HEADER as u64);
+    let Some(gap) = gap.filter(|_| record::short_sum(sum) == place.sum) else {
+        return Err(damaged(&place.blob()));
+    };
+    let written = Clock::real().now();
+    if gap > 0 {
+        let dead = Header { live: false, length: gap - HEADER as u64, written, sum };
+        file.write_all_at(&dead.print(), end)?;
+    }
+    let header = Header { live: true, length: bytes.len() as u64, written, sum };
+    file.write_all_at(&[&header.print(), bytes].concat(), place.offset)?;
+    file.sync_all()?;
+    File::open(dir)?.sync_all()
 }
 
 /// Neighbouring dead records become one, whose bytes are a hole.

@@ -6,6 +6,7 @@
 //! is refused.
 
 pub mod change;
+pub mod dump;
 pub mod rows;
 
 mod accounts;

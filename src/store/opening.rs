@@ -1,7 +1,7 @@
 //! Opening the store: what is there must be what was acknowledged; damage is told, never guessed away.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,7 +19,7 @@ use super::{
     secret_file,
     tree::{Db, Key, encode},
     trees::{CONVERSATIONS, LAST, LOSS, NAMES, SCHEMA},
-    watermark::{Last, Watermark},
+    watermark::{Last, Watermark, sync_directory_of},
 };
 use crate::{
     model::secret::InstanceSecret,
@@ -224,8 +224,14 @@ fn begin(db: &Db, clock: &Clock) -> Result<Last, OpenError> {
     found(db, last, None)
 }
 
-/// The first transaction after a loss: numbers go on above all that were given out.
+/// The first transaction after a loss.
 fn after(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clock) -> Result<Last, OpenError> {
+    let (last, loss) = above(db, last, mark, clock);
+    found(db, last, Some(loss))
+}
+
+/// Numbers that go on above all that were given out, and how far sources are to go back.
+pub(super) fn above(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clock) -> (Last, Loss) {
     let now = clock.now();
     let known: Vec<&Last> = last.iter().chain(&mark).collect();
     let highest = |number: fn(&Last) -> u64| known.iter().map(|last| number(last)).max().unwrap_or(0);
@@ -239,13 +245,14 @@ fn after(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clock) -> Resu
         jobs: highest(|last| last.jobs),
         digest: 0,
     };
-    let since = known.iter().map(|last| last.at).max().unwrap_or(now);
+    // What came after the older of the two is what may be missing.
+    let since = known.iter().map(|last| last.at).min().unwrap_or(now);
     let loss = Loss {
         reread_since: since.minus(REREAD),
         look_first_until: now.plus(LOOK_FIRST),
         sequence: new.sequence,
     };
-    found(db, new, Some(loss))
+    (new, loss)
 }
 
 /// Before the committer runs: the rows that every store has.
@@ -264,13 +271,11 @@ pub(super) fn found(db: &Db, mut last: Last, loss: Option<Loss>) -> Result<Last,
     write().map_err(|error| OpenError::Lost(format!("the store cannot be begun: {error}")))
 }
 
-fn ready(files: &Files, db: Db, last: Last, clock: &Clock) -> Result<Opened, OpenError> {
+pub(super) fn ready(files: &Files, db: Db, last: Last, clock: &Clock) -> Result<Opened, OpenError> {
     let database = File::open(files.db.join("db"))?;
     database.sync_all()?;
-    for directory in [&files.db, &files.watermark] {
-        super::watermark::sync_directory_of(&directory.join("x"))
-            .or_else(|_| super::watermark::sync_directory_of(directory))?;
-    }
+    sync_directory_of(&files.db.join("db"))?;
+    sync_directory_of(&files.db)?;
     let watermark = Watermark::open(&files.watermark)?;
     watermark.write(&last)?;
     let damaged = |error: StoreError| OpenError::Lost(format!("the store's rows cannot be read: {error}"));
@@ -295,6 +300,16 @@ pub(super) fn open_db(path: &Path) -> Result<Result<Db, String>, OpenError> {
         }
     }
     Err(OpenError::Locked(path.to_owned()))
+}
+
+/// Whether nobody has the database open.
+pub(super) fn unlocked(path: &Path) -> Result<(), OpenError> {
+    let Ok(file) = File::open(path.join("db")) else { return Ok(()) };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+        Ok(()) => Ok(()),
+    }
 }
 
 fn open_sled(path: &Path) -> Result<Db, sled::Error> {

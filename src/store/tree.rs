@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
@@ -91,6 +92,16 @@ pub(super) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, StoreError>
             .map_err(|error| StoreError::Unavailable(format!("a row cannot be read: {error}"))),
         _ => Err(StoreError::Unavailable("a row has an unknown version".into())),
     }
+}
+
+/// A value's JSON as it stands, for a dump.
+pub(super) fn json_of(bytes: &[u8]) -> Result<Box<RawValue>, StoreError> {
+    decode(bytes)
+}
+
+/// The value that [`json_of`] gave.
+pub(super) fn encode_json(json: &RawValue) -> Vec<u8> {
+    [&[JSON], json.get().as_bytes()].concat()
 }
 
 /// The first 16 bytes of SHA-256 over the parts: a short key for long words.
