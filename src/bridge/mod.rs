@@ -20,6 +20,7 @@ pub mod filing;
 pub mod gather;
 pub mod held;
 pub mod intake;
+pub mod interruption;
 pub mod lanes;
 pub mod letters;
 pub mod linking;
