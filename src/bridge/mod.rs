@@ -7,10 +7,15 @@
 //! `staff_watch` finds staff messages, `delivery` sends them.
 
 pub mod alerts;
+pub mod answered;
+pub mod chat_parts;
 pub mod circuit;
 pub mod context;
 pub mod control;
+pub mod deliver_chat;
+pub mod deliver_mail;
 pub mod delivery;
+pub mod digest;
 pub mod filing;
 pub mod gather;
 pub mod intake;
@@ -22,9 +27,14 @@ pub mod outcome;
 pub mod provenance;
 pub mod question;
 pub mod receipts;
+pub mod recipients;
 pub mod reconcile;
+pub mod sending;
+pub mod staff_files;
 pub mod steps;
 pub mod thread_chat;
 pub mod thread_mail;
 pub mod threading;
+pub mod trouble;
+pub mod undelivered;
 pub mod uploads;
