@@ -349,7 +349,3 @@ fn sent_changes(
     }
     (Remote::ChatMessage(*message), changes)
 }
-
-#[cfg(test)]
-#[path = "deliver_chat_tests.rs"]
-mod tests;

@@ -300,7 +300,3 @@ fn subject(conversation: &Conversation, staff: &StaffMessage) -> String {
     // A ticket that was opened in the panel has no mail that this one answers.
     if conversation.mails.is_empty() { subject } else { format!("Re: {subject}") }
 }
-
-#[cfg(test)]
-#[path = "deliver_mail_tests.rs"]
-mod tests;

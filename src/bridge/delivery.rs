@@ -227,3 +227,7 @@ impl Errand<'_> {
 pub(super) fn later(until: Timestamp, why: Why, progress: Progress) -> Outcome {
     Outcome::Later { until, why, progress, follow_ups: Vec::new() }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;
