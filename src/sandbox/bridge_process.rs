@@ -49,12 +49,8 @@ impl BridgeProcess {
     pub fn start(&self) -> Result<(), BridgeError> {
         self.kill();
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let child = self
-            .command(&["run"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let child =
+            self.command(&["run"]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         *self.child() = Some(child);
         Ok(())
     }

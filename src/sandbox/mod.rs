@@ -4,5 +4,6 @@ pub mod bridge_process;
 pub mod desk;
 pub mod faults;
 pub mod post_office;
+pub mod script;
 pub mod telegram;
 pub mod town;

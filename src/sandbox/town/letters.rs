@@ -92,6 +92,14 @@ impl Penpal {
         self.post.deliver(&raw).await?;
         Ok(raw)
     }
+
+    /// Puts it into the mailbox without the care for its survival that [`sends`](Self::sends) takes: for the
+    /// thousand mails that were there before anybody looked.
+    pub fn leaves_in_mailbox(&self, letter: CustomerMail) -> Result<(), LetterError> {
+        let raw = letter.authenticated_by(&self.mail_server, Verdict::Pass).build()?;
+        let name = format!("{:016x}.old", rand::random::<u64>());
+        Ok(fs::write(self.post.maildir().join("new").join(name), raw)?)
+    }
 }
 
 // === impl Letters ===
@@ -222,7 +230,8 @@ mod tests {
         let post = PostOffice::open(folder.path()).unwrap();
         let jonas = Penpal::new(post.clone(), "Jonas <j@n.example>", "s@example.com", "mx.example.com");
         let letters = Letters::new(post.clone());
-        let question = jonas.letter("Wrong VAT", "See the file.").attach("a.pdf", "application/pdf", *b"%PDF");
+        let question =
+            jonas.letter("Wrong VAT", "See the file.").attach("a.pdf", "application/pdf", *b"%PDF");
         let question = jonas.sends(question).await.unwrap();
         let reply = mail().from("Support <s@example.com>").in_reply_to(&question).text("Sent anew.");
         fs::write(post.outbox().join("1.eml"), reply.html("<p>Sent anew.</p>").build().unwrap()).unwrap();
@@ -234,8 +243,10 @@ mod tests {
         fs::rename(new.path(), post.maildir().join(read)).unwrap();
         jonas.sends(jonas.letter("Another", "matter")).await.unwrap();
         let threads = threads(&letters.all().unwrap());
-        let subjects: Vec<Vec<_>> =
-            threads.iter().map(|thread| thread.iter().map(|letter| letter.subject.clone()).collect()).collect();
+        let subjects: Vec<Vec<_>> = threads
+            .iter()
+            .map(|thread| thread.iter().map(|letter| letter.subject.clone()).collect())
+            .collect();
         assert_eq!(subjects, [vec!["Another"], vec!["Wrong VAT", "Re: Wrong VAT"]]);
         let question = letters.get(first[0].id).unwrap();
         assert_eq!((question.files[0].name.as_str(), question.html.is_some()), ("a.pdf", false));

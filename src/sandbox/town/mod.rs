@@ -1,5 +1,6 @@
 //! A small town: two customers, a desk, an admin group, and one real bridge between them.
 
+mod belongings;
 mod config;
 mod folder;
 mod letters;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+pub use belongings::{INVOICE_PDF, SETTINGS_PDF, TERMINAL_PHOTO};
 pub use folder::Folder;
 pub use letters::{Letter, LetterError, LetterFile, Letters, Penpal, threads};
 
@@ -21,7 +23,8 @@ use super::telegram::{ChatKind, Group, Options, Person, Role, TelegramStandIn};
 
 /// The customer in Telegram, and her account at the desk.
 pub const MARA: &str = "Mara";
-pub const HARBOUR: Account = Account { name: "harbour-coffee", id: 123, key: "pdm_Q7m4x!Rt2vZk9sWd3hLp6nBy8cFg" };
+pub const HARBOUR: Account =
+    Account { name: "harbour-coffee", id: 123, key: "pdm_Q7m4x!Rt2vZk9sWd3hLp6nBy8cFg" };
 
 /// The customer by mail, and his.
 pub const JONAS: &str = "Jonas Weber <jonas@nordlicht.example>";
