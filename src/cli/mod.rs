@@ -1,6 +1,7 @@
 //! Doors for people: one file per command.
 
 mod check;
+mod demo;
 pub mod error;
 pub mod output;
 
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Demo(demo::Args),
 }
 
 /// Runs one command line, its program name included, and says how the process is to end.
@@ -40,6 +42,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
     };
     let done = match cli.command {
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
+        Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
