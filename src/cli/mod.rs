@@ -4,6 +4,7 @@ mod check;
 mod demo;
 pub mod error;
 pub mod output;
+mod run;
 
 #[cfg(test)]
 mod cli_tests;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
     Demo(demo::Args),
 }
@@ -41,6 +43,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Err(error) => return usage(&error, &mut output),
     };
     let done = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
         Command::Demo(args) => demo::run(&args, &mut output),
     };
