@@ -6,25 +6,37 @@
 //! outcome is unknown), and `outcome` settles what becomes of the job. Back:
 //! `staff_watch` finds staff messages, `delivery` sends them.
 
+pub mod admin;
 pub mod alerts;
+pub mod bounced;
+pub mod buttons;
 pub mod circuit;
+pub mod closing;
+pub mod commands;
 pub mod context;
 pub mod control;
 pub mod delivery;
 pub mod filing;
 pub mod gather;
+pub mod held;
 pub mod intake;
+pub mod interruption;
 pub mod lanes;
 pub mod letters;
+pub mod linking;
 pub mod loop_guard;
+pub mod membership;
 pub mod notes;
 pub mod outcome;
 pub mod provenance;
 pub mod question;
 pub mod receipts;
 pub mod reconcile;
+pub mod staff_watch;
 pub mod steps;
 pub mod thread_chat;
 pub mod thread_mail;
 pub mod threading;
+pub mod ticket_list;
+pub mod turn;
 pub mod uploads;

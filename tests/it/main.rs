@@ -2,3 +2,4 @@
 #![cfg(test)] // Already so; it tells clippy that helpers here are tests, too.
 
 mod ticket_api;
+mod tidy;
