@@ -74,7 +74,12 @@ fn staff_messages_that_were_not_seen_are_new_in_their_order_with_their_files() {
             message("3", Staff, "three", 30),
             message("4", Staff, "four", 40),
         ],
-        vec![file("a", Some("3"), 31), file("b", Some("2"), 21), file("c", None, 2), file("d", Some("4"), 41)],
+        vec![
+            file("a", Some("3"), 31),
+            file("b", Some("2"), 21),
+            file("c", None, 2),
+            file("d", Some("4"), 41),
+        ],
     );
     let news = look(&ticket, None, &["staff/desk/7/1"]);
     assert_eq!(handed_on(&news), ["three+a", "four+d"]);
@@ -126,9 +131,7 @@ fn in_a_baseline_what_is_dated_before_is_seen_and_what_is_dated_later_is_new() {
         vec![message("1", Author::Staff, "old", 99), message("2", Author::Staff, "new", 100), undated.clone()]
     };
     let files = || vec![file("a", Some("1"), 99), file("b", Some("1"), 101)];
-    for (swallows_undated, handed) in
-        [(true, vec!["+b", "new+"]), (false, vec!["+b", "new+", "undated+"])]
-    {
+    for (swallows_undated, handed) in [(true, vec!["+b", "new+"]), (false, vec!["+b", "new+", "undated+"])] {
         let old = Old { before: Timestamp::from_secs(100), undated: swallows_undated };
         let news = look(&ticket(messages(), files()), Some(old), &[]);
         assert_eq!(handed_on(&news), handed);

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::{
-    bridge::{circuit::Circuits, context::{Api, Parts, Telegram}},
+    bridge::{
+        circuit::Circuits,
+        context::{Api, Parts, Telegram},
+    },
     channel::{Channel, OpenError, Opened, Parcel, SendError, Sent},
     config::{Limits, Timing},
     model::{
@@ -20,7 +23,11 @@ use crate::{
         place::Place,
     },
     runtime::{byte_stream::ByteStream, clock::Clock},
-    store::{Options, Store, change::{Change, Key}, rows::TicketWatch},
+    store::{
+        Options, Store,
+        change::{Change, Key},
+        rows::TicketWatch,
+    },
     text::templates::Templates,
     ticket_api::{
         Access, ApiError, Author, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket,
@@ -100,7 +107,13 @@ impl Books {
     fn writes(&mut self, ticket: &str, by: Author, text: &str, at: Timestamp) {
         let ticket = self.ticket(ticket);
         let id = TicketMessageId::new(format!("{}-{}", ticket.ticket, ticket.messages.len()));
-        ticket.messages.push(TicketMessage { id, by, author: None, text: text.to_owned(), created: Some(at) });
+        ticket.messages.push(TicketMessage {
+            id,
+            by,
+            author: None,
+            text: text.to_owned(),
+            created: Some(at),
+        });
     }
 
     fn staff(&mut self, ticket: &str, text: &str, at: Timestamp) {
@@ -337,7 +350,8 @@ impl Town {
         let (job, _) = self.store().job(id).unwrap().unwrap();
         let Lane::Chat(to) = job.lane else { panic!("no mail is sent here") };
         let Task::Deliver(delivery) = job.task else { panic!("only deliveries are made") };
-        let files = |files: &[Attachment]| files.iter().map(|file| format!(" [{}]", file.name)).collect::<String>();
+        let files =
+            |files: &[Attachment]| files.iter().map(|file| format!(" [{}]", file.name)).collect::<String>();
         let what = match delivery.content {
             Content::Staff(staff) => format!("{}{}", staff.text, files(&staff.files)),
             Content::Note(note) => note.text.text,
@@ -369,10 +383,8 @@ impl Town {
             quiet: Vec::new(),
             create_parked: None,
         };
-        let mut changes = vec![
-            Change::NewConversation(conversation.clone()),
-            Change::Rebind(Key::Current(BOT, CHAT), id),
-        ];
+        let mut changes =
+            vec![Change::NewConversation(conversation.clone()), Change::Rebind(Key::Current(BOT, CHAT), id)];
         changes.extend(crate::bridge::filing::created(&conversation, &TicketId::new(ticket), now));
         self.store().apply(changes).await.unwrap();
         self.desk.books(|books| books.opens(ticket, "Help", now));
