@@ -1,8 +1,13 @@
 //! Doors for people: one file per command.
 
+mod account;
 mod check;
+mod conversation;
 pub mod error;
+mod link;
 pub mod output;
+mod queue;
+mod remote;
 mod run;
 
 #[cfg(test)]
@@ -32,6 +37,10 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Account(account::Args),
+    Link(link::Args),
+    Conversation(conversation::Args),
+    Queue(queue::Args),
 }
 
 /// Runs one command line, its program name included, and says how the process is to end.
@@ -43,6 +52,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
     let done = match cli.command {
         Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
+        Command::Account(args) => account::run(&args, &cli.config, &mut output),
+        Command::Link(args) => link::run(&args, &cli.config, &mut output),
+        Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
+        Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
