@@ -39,3 +39,6 @@ pub mod threading;
 pub mod ticket_list;
 pub mod turn;
 pub mod uploads;
+
+#[cfg(test)]
+pub(crate) mod town_tests;
