@@ -8,12 +8,13 @@ mod telegram;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
+use tokio::sync::mpsc;
 
 use crate::{
     bridge::{
         circuit::Circuits,
         context::{AccountRules, Bridge, Parts},
-        intake, lanes,
+        intake, lanes, staff_watch, trouble,
     },
     channel::intake::Intake,
     config::Config,
@@ -34,6 +35,8 @@ use crate::{
 
 /// Requests that may stand between the channels and the journal.
 const INTAKE_WAITING: usize = 64;
+/// Hints that may wait for the watch of one API; more are dropped, since the poll comes anyway.
+const HINTS_WAITING: usize = 256;
 /// What is kept no longer is dropped this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
@@ -76,9 +79,15 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
     tasks.spawn_once("intake", intake::run(built.bridge.clone(), requests));
     let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
     tasks.spawn("lanes", move || lanes::run(bridge.clone(), shutdown.clone()));
-    if let Some(telegram) = &built.telegram {
-        telegram.start(&tasks, &handle, &start.shutdown);
+    for api in built.bridge.apis.keys() {
+        watch_staff(&tasks, &built.bridge, api, &start.shutdown);
     }
+    let mut watched = Vec::new();
+    if let Some(telegram) = &built.telegram {
+        telegram.start(&tasks, &built.bridge, &handle, &start.shutdown);
+        watched.push(telegram.watched(&tasks, &start.shutdown));
+    }
+    tasks.spawn_once("trouble", trouble::run(built.bridge.clone(), watched, start.shutdown.clone()));
     let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
     tasks.spawn("forget", move || forget(bridge.clone(), shutdown.clone()));
     drop(handle);
@@ -180,6 +189,18 @@ fn accounts(config: &Config) -> HashMap<AccountName, AccountRules> {
         property: account.property.clone(),
     };
     config.accounts.iter().map(|account| (AccountName::new(&account.name), rules(account))).collect()
+}
+
+fn watch_staff(tasks: &Tasks, bridge: &Bridge, api: &ApiName, shutdown: &Shutdown) {
+    let (bridge, api, shutdown) = (bridge.clone(), api.clone(), shutdown.clone());
+    tasks.spawn(format!("staff messages of {api}"), move || {
+        let (bridge, api, shutdown) = (bridge.clone(), api.clone(), shutdown.clone());
+        let (hint, hints) = mpsc::channel(HINTS_WAITING);
+        async move {
+            staff_watch::run(bridge, api, hints, shutdown).await;
+            drop(hint); // Its other end must live as long as the watch does.
+        }
+    });
 }
 
 async fn forget(bridge: Bridge, shutdown: Shutdown) {

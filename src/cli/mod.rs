@@ -3,6 +3,7 @@
 mod account;
 mod check;
 mod conversation;
+mod demo;
 pub mod error;
 mod link;
 pub mod output;
@@ -41,6 +42,7 @@ enum Command {
     Link(link::Args),
     Conversation(conversation::Args),
     Queue(queue::Args),
+    Demo(demo::Args),
 }
 
 /// Runs one command line, its program name included, and says how the process is to end.
@@ -56,6 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Link(args) => link::run(&args, &cli.config, &mut output),
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
+        Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
