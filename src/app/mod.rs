@@ -106,6 +106,12 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The bridge with nothing started: for a command while no daemon runs.
+pub async fn at_rest(config: &Config) -> Result<Bridge, StartError> {
+    let tls = tls::client_config(config.ca_file.as_deref())?;
+    Ok(build(config, &Clock::real(), &tls, false).await?.bridge)
+}
+
 /// The bridge with the adapters that are started beside it.
 struct Built {
     bridge: Bridge,
