@@ -2,6 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::model::cursor::Cursor;
 use crate::{
     model::{
         ids::{BotId, MailboxName},
@@ -21,10 +22,6 @@ pub enum Source {
     },
     Mailbox(MailboxName),
 }
-
-/// How far a source has been read, in the source's own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(pub String);
 
 /// What a source needs to know when it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

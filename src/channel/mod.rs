@@ -12,6 +12,7 @@ use crate::{
     model::{
         attachment::Attachment,
         button::Button,
+        formatted::Formatted,
         ids::{BlobId, ChatId, ChatMessageId, MailAddress, MailId, MailboxName, UserId},
     },
     runtime::byte_stream::ByteStream,
@@ -50,15 +51,15 @@ pub enum Parcel {
     Text {
         chat: ChatId,
         topic: Option<ChatMessageId>,
-        /// With the marks of `text::templates` for bold; at most 4096 UTF-16 units, see `text::split`.
-        text: String,
+        /// At most 4096 UTF-16 units, see `text::split`.
+        text: Formatted,
         buttons: Vec<Vec<Button>>,
         reply_to: Option<ChatMessageId>,
     },
     Edit {
         chat: ChatId,
         message: ChatMessageId,
-        text: String,
+        text: Formatted,
         buttons: Vec<Vec<Button>>,
     },
     File {

@@ -1,1 +1,63 @@
 //! Doors for people: one file per command.
+
+mod check;
+pub mod error;
+pub mod output;
+
+#[cfg(test)]
+mod cli_tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, ErrorKind};
+pub use output::Output;
+
+/// Links Telegram chats and mailboxes to a company's support tickets.
+#[derive(Debug, Parser)]
+#[command(name = "ticket-bridge", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration; bot.toml.example explains every key.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "bot.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Args),
+}
+
+/// Runs one command line, its program name included, and says how the process is to end.
+pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &mut output),
+    };
+    let done = match cli.command {
+        Command::Check(args) => check::run(&args, &cli.config, &mut output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// What clap has to say: help and version, or a mistake in the command line.
+fn usage(error: &clap::Error, output: &mut Output) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        output.complain(text.trim_end());
+        ErrorKind::Usage.exit_code()
+    } else {
+        output.line(text.trim_end());
+        ExitCode::SUCCESS
+    }
+}

@@ -39,6 +39,8 @@ pub struct Conversation {
     pub predecessor: Option<ConversationId>,
     /// Places that left by `/quiet`.
     pub quiet: Vec<Place>,
+    /// Since when the create of its ticket waits for an admin's decision.
+    pub create_parked: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,7 @@ pub enum ConversationChange {
     Participants(Vec<MailAddress>),
     Mail(MailId),
     Successor(ConversationId),
+    CreateParked(Timestamp),
     Quiet(Place),
     NotQuiet(Place),
 }
@@ -85,6 +88,7 @@ impl Conversation {
             }
             ConversationChange::Mail(mail) => remember(&mut self.mails, mail),
             ConversationChange::Successor(id) => self.successor = Some(id),
+            ConversationChange::CreateParked(since) => self.create_parked = Some(since),
             ConversationChange::Quiet(place) => remember(&mut self.quiet, place),
             ConversationChange::NotQuiet(place) => self.quiet.retain(|quiet| *quiet != place),
         }

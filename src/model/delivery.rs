@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     button::Button,
+    formatted::Formatted,
     ids::{ApiName, ChatMessageId, ConversationId, MailId, TicketId},
     place::Place,
     staff_message::StaffMessage,
@@ -28,10 +29,10 @@ pub enum Content {
     Alert(Alert),
 }
 
-/// A text for a chat, rendered, with [`crate::text::templates`]' marks for bold.
+/// A rendered text for a chat.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Note {
-    pub text: String,
+    pub text: Formatted,
     pub buttons: Vec<Vec<Button>>,
     pub reply_to: Option<ChatMessageId>,
     /// Replaces the text of this message instead of sending a new one.
@@ -53,7 +54,7 @@ pub struct Letter {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     pub kind: AlertKind,
-    pub text: String,
+    pub text: Formatted,
     /// The same in one line, for a digest.
     pub line: String,
     pub buttons: Vec<Vec<Button>>,

@@ -7,11 +7,13 @@
 //! | mailbox | one inbound folder with the SMTP identity that answers for it: [`ids::MailboxName`] |
 //! | conversation | the mapping between one ticket and one place: [`conversation::Conversation`] |
 //! | place | where in a channel a conversation lives: [`place::Place`] |
+//! | cursor | how far a source has been read: [`cursor::Cursor`] |
 //! | inbound | a normalized customer message: [`inbound::Inbound`] |
 //! | staff message | an answer from the desk: [`staff_message::StaffMessage`] |
 //! | attachment | a file and where its bytes lie: [`attachment::Attachment`] |
 //! | job, step, lane | a durable piece of work, its parts, its queue: [`job::Job`], [`job::StepRecord`], [`job::Lane`] |
 //! | delivery | something on its way to a place: [`delivery::Delivery`] |
+//! | formatted | a text with its entities: [`formatted::Formatted`] |
 //! | button | what a person may press under a message, signed: [`button::Action`] |
 //! | marker | the word that lets us find our own text again: [`marker::Marker`] |
 //! | thread token | the signed word that names a conversation in a mail: [`thread_token::ThreadToken`] |
@@ -21,7 +23,9 @@ pub mod account;
 pub mod attachment;
 pub mod button;
 pub mod conversation;
+pub mod cursor;
 pub mod delivery;
+pub mod formatted;
 pub mod ids;
 pub mod inbound;
 pub mod job;

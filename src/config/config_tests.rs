@@ -1,0 +1,165 @@
+//! The reference file, and a corpus of good and bad ones with what is said of them beside each.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::mailbox::{Start, Unverified};
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../bot.toml.example");
+
+/// Reads a text with every secret there but `UNSET`.
+fn read_text(text: &str) -> (Result<Config, Problems>, BTreeSet<String>) {
+    read(text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
+        SecretSource::Env(name) if name == "UNSET" => Err(SecretError::NotSet(name.clone())),
+        _ => Ok(Secret::new("pdm_secret")),
+    })
+}
+
+/// The example with every key that is off turned on.
+fn everything() -> String {
+    let on = |line: &'static str| match line.strip_prefix('#') {
+        Some(key) if key.starts_with(|c: char| !c.is_whitespace()) => key,
+        _ => line,
+    };
+    EXAMPLE.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+/// Every key that stands in a table, as `mailbox.imap.host`.
+fn written(table: &DeTable<'_>, path: &str, keys: &mut BTreeSet<String>) {
+    for (key, value) in table.iter() {
+        let path =
+            if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(inner) => written(inner, &path, keys),
+            DeValue::Array(items) => {
+                for item in items {
+                    if let DeValue::Table(inner) = item.get_ref() {
+                        written(inner, &path, keys);
+                    }
+                }
+            }
+            _ => (),
+        }
+        keys.insert(path);
+    }
+}
+
+fn corpus(kind: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/configs").join(kind);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no {kind} configuration was found");
+    let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+fn check_beside(kind: &str, name: &str, said: String) {
+    insta::with_settings!({
+        snapshot_path => format!("../../tests/corpus/configs/{kind}"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_snapshot!(name, said) });
+}
+
+#[test]
+fn the_example_loads_as_it_is_and_with_everything_turned_on() {
+    for text in [EXAMPLE.to_owned(), everything()] {
+        let config = read_text(&text).0.unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(config.warnings, []);
+        assert_eq!(config.state_dir, Path::new("/etc/bridge/data"));
+    }
+}
+
+#[test]
+fn the_example_names_every_known_key() {
+    let text = everything();
+    let mut keys = BTreeSet::new();
+    written(DeTable::parse(&text).unwrap().get_ref(), "", &mut keys);
+    let missing: Vec<_> = read_text(&text).1.into_iter().filter(|key| !keys.contains(key)).collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_defaults_in_the_example_are_the_defaults() {
+    let config = read_text(&everything()).0.unwrap();
+    assert_eq!(config.timing, Timing::default());
+    assert_eq!(config.limits, Limits::default());
+    let ticket_api::Kind::Paradarum(paradarum) = &config.ticket_apis[0].kind;
+    let unset = Paradarum { auth_prefix: "Bearer ".into(), ..Paradarum::default() };
+    assert_eq!(**paradarum, unset, "the prefix is an example, the rest the defaults");
+}
+
+#[test]
+fn bad_files_are_refused_with_every_problem_at_once() {
+    for (name, text) in corpus("invalid") {
+        for text in [text.clone(), text.replace('\n', "\r\n")] {
+            let problems = read_text(&text).0.expect_err(&name);
+            check_beside("invalid", &name, problems.to_string());
+        }
+    }
+}
+
+#[test]
+fn good_files_load_and_say_what_deserves_a_look() {
+    for (name, text) in corpus("valid") {
+        let config = read_text(&text).0.unwrap_or_else(|problems| panic!("{name}: {problems}"));
+        let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        check_beside("valid", &name, warnings.join("\n"));
+    }
+}
+
+#[test]
+fn five_mistakes_are_five_problems_with_their_lines_and_no_secret_in_them() {
+    let (_, text) = corpus("invalid").into_iter().find(|(name, _)| name == "five_mistakes").unwrap();
+    let problems = read_text(&text).0.unwrap_err();
+    let lines: Vec<_> = problems.list.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 3, 8, 13, 14]);
+    assert!(!problems.to_string().contains("AAAA"));
+}
+
+#[test]
+fn a_mailbox_by_sender_needs_to_be_told_what_to_do_with_the_unproven() {
+    let text = |extra: &str| {
+        format!(
+            "[[ticket_api]]\nname='d'\nkind='paradarum'\nbase_url='https://a.example'\nkey={{env='K'}}\n\
+             [[mailbox]]\nname='m'\nmaildir='in'\noutbox_dir='out'\nfrom='a@b.example'\nstart='2026-01-31'\n{extra}"
+        )
+    };
+    let problems = read_text(&text("")).0.unwrap_err();
+    assert_eq!(problems.list.len(), 1);
+    assert_eq!(problems.list[0].key, "mailbox.authserv_id");
+    assert!(read_text(&text("authserv_id = 'mx.example.com'")).0.is_ok());
+    let config = read_text(&text("unverified = 'mark'")).0.unwrap();
+    assert_eq!(config.mailboxes[0].unverified, Unverified::Mark);
+    let Start::Since(start) = config.mailboxes[0].start else { panic!("not a date") };
+    assert_eq!(start.to_string(), "2026-01-31T00:00:00Z");
+}
+
+#[test]
+fn a_printed_configuration_holds_no_secret() {
+    let config = read_text(&everything()).0.unwrap();
+    assert!(!format!("{config:?}").contains("pdm_secret"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_so() {
+    let problems = Config::load(Path::new("/nowhere/bot.toml")).unwrap_err();
+    assert!(
+        problems.to_string().starts_with("/nowhere/bot.toml: 1 problem\n  cannot be read:"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn panel_links_escape_what_the_api_called_an_id() {
+    let text = EXAMPLE.replace("#panel_url", "panel_url");
+    let config = read_text(&text).0.unwrap();
+    let link = config.ticket_apis[0].panel_url.as_ref().unwrap().of("acme", "7/../8?x");
+    assert_eq!(link, "https://panel.example.com/tickets/7%2F..%2F8%3Fx");
+}

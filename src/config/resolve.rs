@@ -1,0 +1,191 @@
+//! What `bot.toml` means as a whole: the parts put together, and what they say of each other checked.
+
+use std::collections::BTreeMap;
+
+use url::{Host, Url};
+
+use super::account::EmailPattern;
+use super::defaults::{Limits, Timing};
+use super::file::Table;
+use super::mailbox::{Mailbox, Source};
+use super::problems::did_you_mean;
+use super::values::Words;
+use super::{Config, Log, account, http, mailbox, telegram, ticket_api};
+
+/// Reads the whole file. What is wrong is noted and left out.
+pub(super) fn resolve(root: &Table<'_>) -> Config {
+    let timing = root.table("timing").map_or_else(Timing::default, |table| Timing::read(&table));
+    let limits = root.table("limits").map_or_else(Limits::default, |table| Limits::read(&table));
+    let panel_url = ticket_api::panel_url(root);
+    let log = root.table("log").map_or_else(Log::default, |table| read_log(&table));
+
+    let (apis, accounts, mailboxes) =
+        (root.tables("ticket_api"), root.tables("account"), root.tables("mailbox"));
+    let bot = root.table("telegram");
+    let listener = root.table("http");
+    check_references(bot.as_ref(), &apis, &accounts, &mailboxes);
+    check_keys(&apis, &accounts);
+    if !root.has("ticket_api") {
+        root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
+    }
+    if !root.has("telegram") && !root.has("mailbox") {
+        root.missing("telegram", "without [telegram] and [[mailbox]] there is nowhere to get messages from");
+    }
+
+    let read_mailboxes: Vec<_> = mailboxes.iter().map(|table| (table, mailbox::read(table))).collect();
+    check_sources(&read_mailboxes);
+    let config = Config {
+        state_dir: root.get("state_dir").unwrap_or_else(|| root.relative("data")),
+        language: language(root),
+        templates: root.get("templates"),
+        ca_file: root.get("ca_file"),
+        secret_key: root.get("secret_key"),
+        log,
+        telegram: bot.as_ref().and_then(telegram::read),
+        http: listener.as_ref().and_then(http::read),
+        ticket_apis: apis
+            .iter()
+            .filter_map(|table| ticket_api::read(table, &timing, panel_url.as_ref()))
+            .collect(),
+        accounts: accounts.iter().filter_map(account::read).collect(),
+        mailboxes: read_mailboxes.into_iter().filter_map(|(_, mailbox)| mailbox).collect(),
+        timing,
+        limits,
+        warnings: Vec::new(),
+    };
+    root.finish();
+    config
+}
+
+/// Warns of a server that is spoken to without TLS over a network.
+pub(super) fn check_transport(table: &Table<'_>, key: &'static str, url: &Url) {
+    let local = url.host().is_some_and(|host| match host {
+        Host::Domain(name) => is_loopback(name),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    });
+    if url.scheme() == "http" && !local {
+        table.warn(key, "is http://: the key and all messages can be read on the way");
+    }
+}
+
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn read_log(table: &Table<'_>) -> Log {
+    let unset = Log::default();
+    let log = Log { format: table.or("format", unset.format), level: table.or("level", unset.level) };
+    if let Err(error) = crate::runtime::telemetry::check_filter(&log.level) {
+        table.wrong("level", error.to_string());
+    }
+    table.finish();
+    log
+}
+
+/// A language tag such as `en` or `pt-BR`; whether there are templates for it is known elsewhere.
+fn language(root: &Table<'_>) -> String {
+    let language = root.or("language", "en".to_owned());
+    let good = language
+        .split('-')
+        .all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if !good {
+        root.wrong("language", format!("expected a language such as \"en\", found {language:?}"));
+    }
+    language
+}
+
+/// Names are unique, and what is named exists. Looks at the tables, not at what could be made of them, so that
+/// a mistake elsewhere in a table hides nothing.
+fn check_references(
+    bot: Option<&Table<'_>>,
+    apis: &[Table<'_>],
+    accounts: &[Table<'_>],
+    boxes: &[Table<'_>],
+) {
+    let api_names = unique_names(apis, "[[ticket_api]]");
+    let account_names = unique_names(accounts, "[[account]]");
+    unique_names(boxes, "[[mailbox]]");
+    for account in accounts {
+        refers(account, "ticket_api", &api_names, "[[ticket_api]]");
+    }
+    for mailbox in boxes {
+        refers(mailbox, "account", &account_names, "[[account]]");
+    }
+    if let Some(bot) = bot.filter(|bot| bot.get::<String>("unlinked").is_some_and(|who| who != "refuse")) {
+        refers(bot, "unlinked", &account_names, "[[account]]");
+    }
+    check_emails(accounts);
+}
+
+fn unique_names(tables: &[Table<'_>], what: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for table in tables {
+        let Some(name) = table.get::<String>("name") else { continue };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.len() > 64 || !name.bytes().all(plain) {
+            table.wrong(
+                "name",
+                "must be at most 64 letters, digits, dots, - and _: it stands in logs and commands",
+            );
+        }
+        if names.contains(&name) {
+            table.wrong("name", format!("{name:?} is the name of another {what}"));
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn refers(table: &Table<'_>, key: &'static str, names: &[String], what: &str) {
+    let Some(name) = table.get::<String>(key) else { return };
+    if !names.contains(&name) {
+        let near = did_you_mean(&name, names.iter().map(String::as_str));
+        table.wrong(key, format!("there is no {what} named {name:?}{near}"));
+    }
+}
+
+/// An address that belongs to two accounts belongs to none.
+fn check_emails(accounts: &[Table<'_>]) {
+    let mut owners = BTreeMap::new();
+    for (number, table) in accounts.iter().enumerate() {
+        for text in table.get::<Words>("emails").map_or_else(Vec::new, |words| words.0) {
+            let Some(pattern) = EmailPattern::parse(&text).map(|pattern| pattern.to_string()) else {
+                continue;
+            };
+            if owners.insert(pattern, number).is_some_and(|owner| owner != number) {
+                table.wrong("emails", format!("{text:?} belongs to another [[account]] already"));
+            }
+        }
+    }
+}
+
+/// Each account can log in somewhere: with its own key or its API's.
+fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
+    for account in accounts.iter().filter(|account| !account.has("key")) {
+        let name = account.get::<String>("ticket_api");
+        let api = apis.iter().find(|api| name.is_some() && api.get::<String>("name") == name);
+        if api.is_some_and(|api| !api.has("key")) {
+            account.missing("key", "its [[ticket_api]] has none either; one of them needs it");
+        }
+    }
+}
+
+/// No folder is read twice: each mail would be taken in twice.
+fn check_sources(mailboxes: &[(&Table<'_>, Option<Mailbox>)]) {
+    let mut seen = Vec::new();
+    for (table, mailbox) in mailboxes {
+        let Some(mailbox) = mailbox else { continue };
+        let (key, place) = match &mailbox.source {
+            Source::Imap(imap) => {
+                let host = imap.host.to_lowercase();
+                ("imap", format!("{}@{host}:{}/{}", imap.user, imap.port, imap.folder))
+            }
+            Source::Maildir(path) => ("maildir", path.display().to_string()),
+        };
+        if seen.contains(&place) {
+            table.wrong(key, "is read by another [[mailbox]] already");
+        }
+        seen.push(place);
+    }
+}

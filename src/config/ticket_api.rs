@@ -1,0 +1,112 @@
+//! `[[ticket_api]]`: one ticket system; what is common to all kinds.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::defaults::Timing;
+use super::file::Table;
+use super::paradarum::{self, Paradarum};
+use super::resolve::check_transport;
+use super::values::Word;
+use crate::runtime::Secret;
+
+#[derive(Clone, Debug)]
+pub struct TicketApi {
+    pub name: String,
+    pub kind: Kind,
+    /// Paths are appended to it; a URL without a path ends with a slash.
+    pub base_url: Url,
+    /// The key used for every account without an own one.
+    pub key: Option<Secret>,
+    /// How often tickets with recent activity are looked at.
+    pub poll: Duration,
+    /// See [`Timing::settle`].
+    pub settle: Duration,
+    pub max_calls_per_second: f64,
+    /// Connections, hence calls at one time.
+    pub connections: u32,
+    pub panel_url: Option<PanelUrl>,
+    /// The desk sends its own mails to customers, so the bridge need not.
+    pub desk_mails_customers: bool,
+}
+
+/// Which adapter, with the keys that only it knows.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Paradarum(Box<Paradarum>),
+}
+
+/// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanelUrl(String);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KindName {
+    Paradarum,
+    I3d,
+    Whmcs,
+    Hostup,
+}
+
+impl Word for KindName {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("paradarum", KindName::Paradarum),
+        ("i3d", KindName::I3d),
+        ("whmcs", KindName::Whmcs),
+        ("hostup", KindName::Hostup),
+    ];
+}
+
+impl PanelUrl {
+    /// The link to one ticket. Ids come from the API and are escaped.
+    pub fn of(&self, account: &str, ticket: &str) -> String {
+        let escape = |id: &str| url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>();
+        self.0.replace("{account}", &escape(account)).replace("{id}", &escape(ticket))
+    }
+}
+
+pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
+    let name = table.required("name", "accounts refer to it");
+    let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
+    if kind != KindName::Paradarum {
+        table.wrong("kind", "is not available in this version, which speaks only \"paradarum\"");
+        return None; // Its keys are not known here either, so nothing can be said about them.
+    }
+    let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
+    if let Some(url) = &base_url {
+        check_transport(table, "base_url", url);
+    }
+    let key = table.get("key");
+    let poll = table.or("poll", timing.poll_hot);
+    let settle = table.or("settle", timing.settle);
+    let max_calls_per_second = table.or("max_calls_per_second", 5.0);
+    let connections = table.or("connections", 8);
+    let panel_url = panel_url(table).or_else(|| panel.cloned());
+    let desk_mails_customers = table.or("desk_mails_customers", true);
+    let kind = Kind::Paradarum(Box::new(paradarum::read(table)));
+    table.finish();
+    Some(TicketApi {
+        name: name?,
+        kind,
+        base_url: base_url?,
+        key,
+        poll,
+        settle,
+        max_calls_per_second,
+        connections,
+        panel_url,
+        desk_mails_customers,
+    })
+}
+
+/// The key `panel_url` of a table.
+pub(super) fn panel_url(table: &Table<'_>) -> Option<PanelUrl> {
+    let url = table.get::<String>("panel_url")?;
+    if !url.contains("{id}") {
+        table.wrong("panel_url", "must hold {id}, where the ticket's number goes");
+    } else if Url::parse(&url.replace(['{', '}'], "")).is_err() {
+        table.wrong("panel_url", "is not a URL");
+    }
+    Some(PanelUrl(url))
+}
