@@ -6,29 +6,68 @@
 //! is refused.
 
 pub mod change;
+pub mod dump;
 pub mod rows;
 
-use std::path::PathBuf;
+mod accounts;
+mod blobs;
+mod committer;
+mod conversations;
+mod cursors;
+mod decisions;
+mod digest;
+mod forget;
+mod jobs;
+mod journal;
+mod lanes;
+mod notices;
+mod opening;
+mod queue;
+mod secret_file;
+mod steps;
+mod tree;
+mod trees;
+mod txn;
+mod watermark;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
+    thread::JoinHandle,
+};
+
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{
     model::{
-        account::{Account, Link, LinkCode},
-        conversation::Conversation,
         cursor::Cursor,
-        ids::{AccountName, ApiName, ConversationId, JobId, MailAddress},
-        job::{Decision, Ended, Job, Lane, NewJob, Progress, Remote, Step, StepRecord, Task, Why},
-        place::Place,
+        ids::JobId,
+        job::{Ended, Job, Lane, NewJob, StepRecord},
         secret::InstanceSecret,
     },
     runtime::clock::{Clock, Timestamp},
     spool::Spool,
 };
-use change::{Change, Key};
-use rows::{Depth, Health, Notice, Summary, TicketWatch};
+use change::Change;
+use committer::{Committer, Request, Shared};
+use opening::{Files, Opened};
+use queue::Hold;
+use rows::Health;
+use tree::Db;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// Taken by the last owner, so that the committer ends.
+    requests: Option<mpsc::Sender<Request>>,
+    committer: Option<JoinHandle<()>>,
+}
 
 pub struct Options {
     /// `state_dir`; made with mode 0700.
@@ -70,6 +109,9 @@ pub enum StoreError {
     /// The configured number of live jobs is reached.
     #[error("the queue is full")]
     Full,
+    /// What was to be stored in one row is longer than a row may be; it will not be shorter next time.
+    #[error("{0} bytes are too many for one row")]
+    TooLarge(usize),
 }
 
 /// One source's permission to move its cursor.
@@ -113,7 +155,9 @@ pub struct Claim {
     pub jobs: Vec<Job>,
     /// The head's steps.
     pub steps: Vec<StepRecord>,
-    fence: u64,
+    /// How often somebody had decided about the head when it was claimed.
+    resumes: u32,
+    hold: Hold,
 }
 
 /// How an attempted step ended that is not done.
@@ -125,236 +169,82 @@ pub enum Failed {
 }
 
 impl Store {
-    /// Opens, locks, checks against the watermark, migrates.
-    pub fn open(_options: Options) -> Result<(Self, Spool, InstanceSecret), OpenError> {
-        todo!()
+    /// Opens, locks, checks against the watermark, migrates. Blocks for as long as all rows take to read.
+    pub fn open(options: Options) -> Result<(Self, Spool, InstanceSecret), OpenError> {
+        opening::prepare_directory(&options.dir)?;
+        let (opened, secret) = opening::open(&options.dir, &options.clock, options.after_loss)?;
+        let Opened { db, disk, lanes, loss } = opened;
+        let spool = Spool::open(&Files::of(&options.dir).spool, options.spool_bytes)?;
+        let shared = Arc::new(Shared {
+            dir: options.dir,
+            clock: options.clock,
+            spool: spool.clone(),
+            most_jobs: options.most_jobs,
+            db: RwLock::new(Some(db)),
+            lanes: Mutex::new(lanes),
+            due: Notify::new(),
+            conversations: AtomicU64::new(disk.last.conversations),
+            fences: AtomicU64::new(1),
+            sources: Mutex::new(HashMap::new()),
+            loss: Mutex::new(loss),
+            health: watch::Sender::new(Health::Ok),
+            #[cfg(test)]
+            trouble: Mutex::new(None),
+        });
+        let (requests, received) = mpsc::channel(committer::WAITING);
+        let committer = Committer { shared: shared.clone(), disk, requests: received };
+        let committer =
+            std::thread::Builder::new().name("committer".into()).spawn(move || committer.run())?;
+        let sweeping = shared.clone();
+        std::thread::Builder::new().name("sweep".into()).spawn(move || blobs::sweep(&sweeping))?;
+        let inner = Inner { shared, requests: Some(requests), committer: Some(committer) };
+        Ok((Self { inner: Arc::new(inner) }, spool, secret))
     }
-
-    // ---- sources
-
-    pub async fn take_source(&self, _source: &str) -> Result<Lease, StoreError> {
-        todo!()
-    }
-
-    /// Dedup, conversations, jobs and cursor in one transaction.
-    pub async fn accept(
-        &self,
-        _lease: &Lease,
-        _arrivals: Vec<Arrival>,
-        _cursor: Cursor,
-    ) -> Result<Vec<Accepted>, StoreError> {
-        todo!()
-    }
-
-    // ---- jobs
-
-    /// Jobs and changes in one transaction; `None` for a job whose key is known.
-    pub async fn enqueue(
-        &self,
-        _jobs: Vec<NewJob>,
-        _changes: Vec<Change>,
-    ) -> Result<Vec<Option<JobId>>, StoreError> {
-        todo!()
-    }
-
-    /// At most `most` lanes whose head is due. A lane whose head gathers is due as soon as another job joins the lane.
-    pub fn claim(&self, _most: usize) -> Vec<Claim> {
-        todo!()
-    }
-
-    /// Returns when `claim` may have something new; cancel-safe.
-    pub async fn wait_for_due(&self) {
-        todo!()
-    }
-
-    /// Records that the call of this step is about to be made.
-    pub async fn begin_step(&self, _claim: &mut Claim, _step: Step) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Records what the step made, with the mappings that follow from it.
-    pub async fn end_step(
-        &self,
-        _claim: &mut Claim,
-        _step: Step,
-        _made: Remote,
-        _changes: Vec<Change>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    pub async fn fail_step(&self, _claim: &mut Claim, _step: Step, _how: Failed) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Makes the first `joined` jobs of the claim one: the head with `task`. The others are done; their keys stay known.
-    pub async fn join(&self, _claim: &mut Claim, _joined: usize, _task: Task) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The head is done.
-    pub async fn finish(
-        &self,
-        _claim: Claim,
-        _changes: Vec<Change>,
-        _follow_ups: Vec<NewJob>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The head waits, and its lane with it.
-    pub async fn postpone(
-        &self,
-        _claim: Claim,
-        _until: Timestamp,
-        _why: Why,
-        _progress: Progress,
-        _follow_ups: Vec<NewJob>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The head leaves the lane, to be decided by a person; the lane goes on.
-    pub async fn park(
-        &self,
-        _claim: Claim,
-        _why: String,
-        _changes: Vec<Change>,
-        _follow_ups: Vec<NewJob>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// The head is dead; the lane goes on.
-    pub async fn bury(
-        &self,
-        _claim: Claim,
-        _why: String,
-        _changes: Vec<Change>,
-        _follow_ups: Vec<NewJob>,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Gives the lane back as it was.
-    pub fn release(&self, _claim: Claim) {
-        todo!()
-    }
-
-    /// A decision about a job: one that waits goes on where it is, a parked or dead one goes to
-    /// the end of its lane (of `lane`, if given). `false` if there is no such live, parked or dead job.
-    pub async fn resume(
-        &self,
-        _job: JobId,
-        _decision: Option<Decision>,
-        _lane: Option<Lane>,
-    ) -> Result<bool, StoreError> {
-        todo!()
-    }
-
-    /// Ends a parked or dead job for good. `false` if there is none.
-    pub async fn discard(
-        &self,
-        _job: JobId,
-        _changes: Vec<Change>,
-        _follow_ups: Vec<NewJob>,
-    ) -> Result<bool, StoreError> {
-        todo!()
-    }
-
-    /// Any job still stored, done ones included, with its steps.
-    pub fn job(&self, _id: JobId) -> Result<Option<(Job, Vec<StepRecord>)>, StoreError> {
-        todo!()
-    }
-
-    /// The job that a dedup or idempotency key led to, while both are kept.
-    pub fn job_of_key(&self, _key: &str) -> Result<Option<JobId>, StoreError> {
-        todo!()
-    }
-
-    /// Live, parked and dead jobs for lists, at most `most`, in order of acceptance.
-    pub fn summaries(&self, _most: usize) -> Result<Vec<Summary>, StoreError> {
-        todo!()
-    }
-
-    pub fn depth(&self) -> Depth {
-        todo!()
-    }
-
-    // ---- mappings
-
-    pub async fn apply(&self, _changes: Vec<Change>) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// A number that no conversation has or will have.
-    pub fn next_conversation(&self) -> ConversationId {
-        todo!()
-    }
-
-    pub fn conversation(&self, _id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        todo!()
-    }
-
-    pub fn find(&self, _key: &Key) -> Result<Option<ConversationId>, StoreError> {
-        todo!()
-    }
-
-    pub fn is_known(&self, _dedup: &str) -> Result<bool, StoreError> {
-        todo!()
-    }
-
-    pub fn account(&self, _name: &AccountName) -> Result<Option<Account>, StoreError> {
-        todo!()
-    }
-
-    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        todo!()
-    }
-
-    pub fn link(&self, _place: &Place) -> Result<Option<Link>, StoreError> {
-        todo!()
-    }
-
-    /// Oldest first.
-    pub fn links_of(&self, _account: &AccountName) -> Result<Vec<Link>, StoreError> {
-        todo!()
-    }
-
-    pub fn link_code(&self, _hash: &str) -> Result<Option<LinkCode>, StoreError> {
-        todo!()
-    }
-
-    pub fn notice(&self, _key: &str) -> Result<Option<Notice>, StoreError> {
-        todo!()
-    }
-
-    pub fn suppressed(&self, _address: &MailAddress) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
-    }
-
-    /// Every ticket that is looked at, of one account.
-    pub fn watches(&self, _api: &ApiName, _account: &AccountName) -> Result<Vec<TicketWatch>, StoreError> {
-        todo!()
-    }
-
-    // ---- the store itself
 
     pub fn now(&self) -> Timestamp {
-        todo!()
+        self.shared().clock.now()
     }
 
     /// Until then every create and reply looks for its marker first.
     pub fn look_first_until(&self) -> Option<Timestamp> {
-        todo!()
+        self.shared().loss().map(|loss| loss.look_first_until).filter(|until| *until > self.now())
     }
 
-    pub fn health(&self) -> tokio::sync::watch::Receiver<Health> {
-        todo!()
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.shared().health.subscribe()
     }
 
-    /// Drops what is kept no longer: done jobs, dedup keys, link codes, notices; and their spool blobs.
-    pub async fn forget(&self, _done_before: Timestamp) -> Result<(), StoreError> {
-        todo!()
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    fn requests(&self) -> Option<&mpsc::Sender<Request>> {
+        self.inner.requests.as_ref()
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.shared().read(look)
     }
 }
+
+/// The last owner waits for the committer, so that what was asked is on disk and the lock is free.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(committer) = self.committer.take()
+            && committer.join().is_err()
+        {
+            tracing::error!("The committer panicked.");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+mod damage_tests;
+
+#[cfg(test)]
+mod queue_tests;
