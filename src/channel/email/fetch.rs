@@ -9,12 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use async_imap::imap_proto::{AttributeValue, MessageSection, Response, SectionPath};
+use async_imap::imap_proto::{MessageSection, Response};
 use bytes::Bytes;
 use futures::{StreamExt, future::try_join_all};
 use tokio::sync::mpsc;
 
 use super::{
+    answers::{Listed, as_listed, body_of, is_section},
     cursor::ImapCursor,
     door::{Arrival, Door, DoorError, MOST_MAILS},
     imap_session::{ImapError, ImapSession},
@@ -54,14 +55,6 @@ pub(super) struct Position {
     pub(super) unapplied: BTreeSet<u32>,
     /// The mail that stopped us last, and how often.
     stuck: Option<(u32, u8)>,
-}
-
-/// One mail as it was listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listed {
-    uid: u32,
-    size: u64,
-    arrived: Timestamp,
 }
 
 pub(super) struct Fetch<'a> {
@@ -368,47 +361,6 @@ async fn send_pieces(
     Ok(at)
 }
 
-fn as_listed(attributes: &[AttributeValue<'_>], now: Timestamp) -> Option<Listed> {
-    let (mut uid, mut size, mut arrived) = (None, 0, None);
-    for attribute in attributes {
-        match attribute {
-            AttributeValue::Uid(n) => uid = Some(*n),
-            AttributeValue::Rfc822Size(n) => size = u64::from(*n),
-            AttributeValue::InternalDate(date) => arrived = internal_date(date),
-            _ => (),
-        }
-    }
-    Some(Listed { uid: uid?, size, arrived: arrived.unwrap_or(now).min(now) })
-}
-
-/// `17-Jul-1996 02:44:25 -0700` (RFC 9051 §9, date-time), its day perhaps with a blank before it.
-fn internal_date(text: &str) -> Option<Timestamp> {
-    let date = jiff::fmt::strtime::parse("%d-%b-%Y %H:%M:%S %z", text.trim()).ok()?;
-    Some(date.to_timestamp().ok()?.into())
-}
-
-fn body_of(
-    attributes: &[AttributeValue<'_>],
-    wanted: impl Fn(&Option<SectionPath>) -> bool,
-) -> Option<(u32, Bytes)> {
-    let (mut uid, mut body) = (None, None);
-    for attribute in attributes {
-        match attribute {
-            AttributeValue::Uid(n) => uid = Some(*n),
-            AttributeValue::BodySection { section, data: Some(data), .. } if wanted(section) => {
-                body = Some(Bytes::copy_from_slice(data));
-            }
-            _ => (),
-        }
-    }
-    uid.zip(body)
-}
-
-fn is_section(wanted: MessageSection) -> impl Fn(&Option<SectionPath>) -> bool {
-    let wanted = Some(SectionPath::Full(wanted));
-    move |section| *section == wanted
-}
-
 /// `1:3,7`: ranges keep commands short (RFC 9051 §9, sequence-set).
 pub(super) fn uid_set(uids: &[u32]) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
@@ -433,13 +385,5 @@ mod tests {
     fn uids_become_ranges() {
         assert_eq!(uid_set(&[1, 2, 3, 7, 9, 10]), "1:3,7,9:10");
         assert_eq!(uid_set(&[u32::MAX]), u32::MAX.to_string());
-    }
-
-    #[test]
-    fn dates_of_servers_are_read() {
-        let time = internal_date("17-Jul-1996 02:44:25 -0700").unwrap();
-        assert_eq!(time.to_string(), "1996-07-17T09:44:25Z");
-        assert_eq!(internal_date(" 7-Jul-1996 02:44:25 +0000").unwrap().to_string(), "1996-07-07T02:44:25Z");
-        assert_eq!(internal_date("yesterday"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! E-mail: IMAP or Maildir in, SMTP or a directory out.
 
 mod after;
+mod answers;
 mod auth_results;
 mod automatic;
 mod bounces;
