@@ -1,8 +1,10 @@
 //! Doors for people: one file per command.
 
 mod check;
+mod demo;
 pub mod error;
 pub mod output;
+mod run;
 
 #[cfg(test)]
 mod cli_tests;
@@ -29,7 +31,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
+    Demo(demo::Args),
 }
 
 /// Runs one command line, its program name included, and says how the process is to end.
@@ -39,7 +43,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Err(error) => return usage(&error, &mut output),
     };
     let done = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
+        Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,139 @@
+//! The Telegram side from the configuration.
+
+use std::{sync::Arc, time::Duration};
+
+use rustls::ClientConfig;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::{
+    bridge::{
+        context::{self, Bridge},
+        trouble::{SourceTrouble, Watched},
+    },
+    channel::{
+        intake::Intake,
+        telegram::{Health, Rates, Settings, SetupError, Telegram as Channel},
+    },
+    config::{
+        Config,
+        telegram::{TelegramMode, Unlinked},
+    },
+    model::ids::{AccountName, ChatId},
+    runtime::{clock::Clock, shutdown::Shutdown, tasks::Tasks},
+    text::templates::Format,
+};
+
+/// Telegram keeps updates that nobody fetched for so long (<https://core.telegram.org/bots/api#getting-updates>).
+const TELEGRAM_KEEPS: Duration = Duration::from_secs(24 * 3600);
+
+/// The bot, and what the operator said of it.
+pub(super) struct Telegram {
+    channel: Channel,
+    config: crate::config::Telegram,
+}
+
+pub(super) fn build(
+    config: &Config,
+    tls: &Arc<ClientConfig>,
+    clock: &Clock,
+) -> Result<Option<Telegram>, SetupError> {
+    let Some(telegram) = &config.telegram else { return Ok(None) };
+    let settings = Settings {
+        long_poll: config.timing.telegram_poll,
+        call_timeout: config.timing.telegram_call,
+        file_timeout: config.timing.telegram_file,
+        rates: Rates {
+            overall_per_second: config.limits.telegram_per_second,
+            chat_per_second: config.limits.telegram_chat_per_second,
+            group_per_minute: config.limits.telegram_group_per_minute,
+            patience: Duration::from_secs(5),
+        },
+        download_limit: config.limits.telegram_download.0,
+        upload_limit: config.limits.telegram_upload.0,
+        ..Settings::new(telegram.token.clone(), telegram.api_url.as_str())
+    };
+    let channel = Channel::new(settings, tls, clock.clone())?;
+    Ok(Some(Telegram { channel, config: telegram.clone() }))
+}
+
+impl Telegram {
+    /// What the bridge sees of it.
+    pub(super) fn side(&self) -> context::Telegram {
+        context::Telegram {
+            channel: Arc::new(self.channel.clone()),
+            bot: self.channel.bot(),
+            username: None,
+            admin_chat: self.config.admin_chat.map(ChatId),
+            unlinked: match &self.config.unlinked {
+                Unlinked::Refuse => None,
+                Unlinked::Account(name) => Some(AccountName::new(name)),
+            },
+        }
+    }
+
+    /// Asks Telegram who the bot is, and whether it may write to the admins.
+    pub(super) async fn check(&self) -> Result<String, String> {
+        let identity = self.channel.connect().await.map_err(|error| error.to_string())?;
+        Ok(format!("@{}", identity.username))
+    }
+
+    pub(super) fn start(&self, tasks: &Tasks, bridge: &Bridge, intake: &Intake, shutdown: &Shutdown) {
+        if let TelegramMode::Polling = &self.config.mode {
+            let (channel, intake, shutdown) = (self.channel.clone(), intake.clone(), shutdown.clone());
+            tasks.spawn("telegram", move || {
+                let (channel, intake, shutdown) = (channel.clone(), intake.clone(), shutdown.clone());
+                async move { channel.poll(intake, shutdown).await }
+            });
+        }
+        tasks.spawn_once("telegram commands", offer_commands(self.channel.clone(), bridge.clone()));
+    }
+
+    /// Its trouble, for the alerts.
+    pub(super) fn watched(&self, tasks: &Tasks, shutdown: &Shutdown) -> Watched {
+        let (tell, trouble) = watch::channel(None);
+        let (mut health, shutdown) = (self.channel.health(), shutdown.clone());
+        tasks.spawn_once("telegram health", async move {
+            loop {
+                let now = match &*health.borrow_and_update() {
+                    Health::Well { .. } => None,
+                    Health::Trouble { since, what } => {
+                        Some(SourceTrouble { since: *since, what: what.clone(), stopped: false })
+                    }
+                };
+                tell.send_if_modified(|known| {
+                    let changed = *known != now;
+                    *known = now;
+                    changed
+                });
+                if !matches!(shutdown.unless_cancelled(health.changed()).await, Some(Ok(()))) {
+                    return;
+                }
+            }
+        });
+        Watched {
+            name: "Telegram".to_owned(),
+            meaning: "messages wait at Telegram and are fetched later".to_owned(),
+            todo: None,
+            mailbox: None,
+            keeps: Some(TELEGRAM_KEEPS),
+            trouble,
+        }
+    }
+}
+
+/// The commands in people's input field, in each language that has templates.
+async fn offer_commands(channel: Channel, bridge: Bridge) {
+    for language in bridge.templates.languages() {
+        let Ok(list) = bridge.templates.render(language, "commands", Format::Telegram, &json!({})) else {
+            continue;
+        };
+        let commands: Vec<(String, String)> = list
+            .lines()
+            .filter_map(|line| line.split_once(" - "))
+            .map(|(name, text)| (name.trim().to_owned(), text.trim().to_owned()))
+            .collect();
+        let code = (language != bridge.language).then_some(language);
+        channel.set_commands(&commands, code).await;
+    }
+}

@@ -1,0 +1,325 @@
+//! A customer's message on its way to its ticket: create or reply, then its files, then who is told.
+
+use crate::{
+    bridge::{
+        alerts,
+        context::Bridge,
+        interruption,
+        outcome::Outcome,
+        provenance, question,
+        question::Route,
+        receipts::{self, Filed, Told},
+        reconcile,
+        steps::{self, Interrupted, Standing},
+        uploads,
+    },
+    model::{
+        account::Account,
+        conversation::{Conversation, ConversationChange, TicketStatus},
+        ids::{TicketId, TicketMessageId},
+        inbound::{LeftOut, Origin, What},
+        job::{Filing, Job, Remote, Step, Why},
+    },
+    runtime::clock::Timestamp,
+    store::{
+        Claim, StoreError,
+        change::{Change, Key},
+        rows::TicketWatch,
+    },
+    ticket_api::{Access, NewTicket},
+};
+
+/// Runs the head of the lane until it is done or has to wait.
+pub async fn run(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    job: &Job,
+    filing: &Filing,
+) -> Result<Outcome, StoreError> {
+    let Some(conversation) = bridge.store.conversation(filing.conversation)? else {
+        return Ok(interruption::bury(
+            format!("its conversation {} is missing", filing.conversation),
+            Told::default(),
+        ));
+    };
+    let Some(account) = bridge.store.account(&conversation.account)? else {
+        return interruption::park(
+            bridge,
+            job,
+            filing,
+            &conversation,
+            "its account is not configured any more",
+        );
+    };
+    let mut work = Work { bridge, job, filing, access: bridge.access(&account), account, conversation };
+    match work.file(claim).await {
+        Ok(outcome) => Ok(outcome),
+        Err(interrupted) => work.interrupted(interrupted).await,
+    }
+}
+
+/// What follows from a created ticket, committed with its step.
+pub fn created(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -> Vec<Change> {
+    let id = conversation.id;
+    vec![
+        Change::Conversation(id, ConversationChange::Ticket(ticket.clone())),
+        Change::Conversation(id, ConversationChange::Status { status: TicketStatus::Open, read: now }),
+        Change::Conversation(id, ConversationChange::Active(now)),
+        Change::Rebind(Key::Ticket(conversation.api.clone(), ticket.clone()), id),
+        Change::Watch(watch(conversation, ticket, now)),
+    ]
+}
+
+fn watch(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -> TicketWatch {
+    TicketWatch {
+        api: conversation.api.clone(),
+        account: conversation.account.clone(),
+        ticket: ticket.clone(),
+        conversation: Some(conversation.id),
+        change: None,
+        looked: Timestamp::EPOCH,
+        active: now,
+        again: Vec::new(),
+        closed: false,
+    }
+}
+
+/// A filing in hand.
+pub(super) struct Work<'a> {
+    pub(super) bridge: &'a Bridge,
+    pub(super) job: &'a Job,
+    pub(super) filing: &'a Filing,
+    pub(super) conversation: Conversation,
+    account: Account,
+    access: Access,
+}
+
+impl Work<'_> {
+    async fn file(&mut self, claim: &mut Claim) -> Result<Outcome, Interrupted> {
+        let bridge = self.bridge;
+        let Some(api) = bridge.apis.get(&self.conversation.api) else {
+            return Err(Interrupted::CannotKnow {
+                why: "its ticket system is not configured any more".to_owned(),
+            });
+        };
+        let capabilities = api.port.capabilities().clone();
+        let (files, left_out) =
+            uploads::plan(self.filing, capabilities.max_attachment_bytes, capabilities.attachments);
+        if self.is_empty() {
+            return self.refuse_empty().await;
+        }
+        let founded = self.conversation.ticket.is_none()
+            || claim.steps.iter().any(|record| record.step == Step::Create);
+        let (ticket, message, reopened) = if founded {
+            match self.create(claim, &left_out, capabilities.max_subject).await? {
+                Created::Ticket(ticket) => (ticket, None, false),
+                Created::Ends(outcome) => return Ok(outcome),
+            }
+        } else {
+            match self.reply(claim, &left_out).await? {
+                Replied::Message { ticket, message, reopened } => (ticket, message, reopened),
+                Replied::Ends(outcome) => return Ok(outcome),
+            }
+        };
+        let from = receipts::place_of(self.filing);
+        let mut all_left_out = left_out;
+        if let Some(from) = &from {
+            let target = uploads::Target {
+                conversation: &self.conversation,
+                access: &self.access,
+                ticket: &ticket,
+                message: message.as_ref(),
+                from,
+            };
+            all_left_out.extend(uploads::run(bridge, claim, &files, &target).await?);
+        }
+        self.filed(&ticket, founded, reopened, &all_left_out).map_err(Interrupted::Store)
+    }
+
+    async fn create(
+        &self,
+        claim: &mut Claim,
+        left_out: &[LeftOut],
+        max_subject: usize,
+    ) -> Result<Created, Interrupted> {
+        let bridge = self.bridge;
+        let attempt = match steps::standing(bridge, claim, &Step::Create) {
+            Standing::Done(Remote::Ticket(ticket)) => return Ok(Created::Ticket(ticket)),
+            Standing::Done(_) => return Ok(Created::Ends(Outcome::done())),
+            Standing::Unknown { attempted, ended } => Some((attempted, ended)),
+            Standing::Untried => match self.predecessor_decides() {
+                Some(until) => return Ok(Created::Ends(self.wait(until, Why::Predecessor)?)),
+                None => None,
+            },
+        };
+        if attempt.is_some() || self.looks_first() {
+            let found =
+                reconcile::create(bridge, claim, &self.conversation, &self.access, self.filing, attempt)
+                    .await?;
+            if let Some(Remote::Ticket(ticket)) = found {
+                return Ok(Created::Ticket(ticket));
+            }
+        }
+        let Some(api) = bridge.apis.get(&self.conversation.api) else {
+            return Ok(Created::Ends(Outcome::done()));
+        };
+        let ticket = NewTicket {
+            subject: crate::text::subject::single_line(&self.conversation.subject, max_subject),
+            text: provenance::text(bridge, &self.conversation, self.filing, left_out),
+            topic: self.topic(),
+            property: bridge.accounts.get(&self.account.name).and_then(|rules| rules.property.clone()),
+        };
+        let now = bridge.now();
+        let conversation = self.conversation.clone();
+        let call = api.port.create(&self.access, &ticket);
+        let made = |answer: crate::ticket_api::Created| {
+            (Remote::Ticket(answer.ticket.clone()), created(&conversation, &answer.ticket, now))
+        };
+        match steps::call(bridge, claim, &self.conversation, Step::Create, call, made).await? {
+            Remote::Ticket(ticket) => Ok(Created::Ticket(ticket)),
+            _ => Ok(Created::Ends(Outcome::done())),
+        }
+    }
+
+    async fn reply(&mut self, claim: &mut Claim, left_out: &[LeftOut]) -> Result<Replied, Interrupted> {
+        let bridge = self.bridge;
+        let Some(ticket) = self.conversation.ticket.clone() else {
+            return Ok(Replied::Ends(Outcome::done()));
+        };
+        let attempt = match steps::standing(bridge, claim, &Step::Reply) {
+            Standing::Done(remote) => return Ok(replied(ticket, remote, false)),
+            Standing::Unknown { attempted, ended } => Some((attempted, ended)),
+            Standing::Untried => None,
+        };
+        let mut reopened = false;
+        if attempt.is_none() {
+            let route = question::route(
+                bridge,
+                self.job,
+                self.filing,
+                &mut self.conversation,
+                &self.account,
+                &self.access,
+                &ticket,
+            );
+            match route.await? {
+                Route::Ends(outcome) => return Ok(Replied::Ends(*outcome)),
+                Route::Ticket { reopens, reopen_call } => {
+                    reopened = reopens;
+                    if reopen_call {
+                        self.reopen(claim, &ticket).await?;
+                    }
+                }
+            }
+        }
+        if attempt.is_some() || self.looks_first() {
+            let (access, filing) = (&self.access, self.filing);
+            let found =
+                reconcile::reply(bridge, claim, &self.conversation, access, &ticket, filing, attempt).await?;
+            if let Some(remote) = found {
+                return Ok(replied(ticket, remote, reopened));
+            }
+        }
+        let Some(api) = bridge.apis.get(&self.conversation.api) else {
+            return Ok(Replied::Ends(Outcome::done()));
+        };
+        let text = provenance::text(bridge, &self.conversation, self.filing, left_out);
+        let now = bridge.now();
+        let id = self.conversation.id;
+        let mut changes = vec![Change::Conversation(id, ConversationChange::Active(now))];
+        changes.push(Change::Watch(watch(&self.conversation, &ticket, now)));
+        if reopened {
+            let status = ConversationChange::Status { status: TicketStatus::Open, read: now };
+            changes.push(Change::Conversation(id, status));
+        }
+        let call = api.port.reply(&self.access, &ticket, &text);
+        let made = |message| (Remote::Message(message), changes);
+        let remote = steps::call(bridge, claim, &self.conversation, Step::Reply, call, made).await?;
+        Ok(replied(ticket, remote, reopened))
+    }
+
+    /// Opening a ticket twice does no harm, so that an unknown outcome is simply called again.
+    async fn reopen(&self, claim: &mut Claim, ticket: &TicketId) -> Result<(), Interrupted> {
+        if let Standing::Done(_) = steps::standing(self.bridge, claim, &Step::Reopen) {
+            return Ok(());
+        }
+        let Some(api) = self.bridge.apis.get(&self.conversation.api) else { return Ok(()) };
+        let call = api.port.reopen(&self.access, ticket);
+        let made = |()| (Remote::Nothing, Vec::new());
+        steps::call(self.bridge, claim, &self.conversation, Step::Reopen, call, made).await.map(|_| ())
+    }
+
+    /// After a lost or restored store, what the desk already has may be seen again.
+    fn looks_first(&self) -> bool {
+        self.bridge.store.look_first_until().is_some_and(|until| self.bridge.now() < until)
+    }
+
+    /// Messages behind a parked create wait for an admin's decision.
+    fn predecessor_decides(&self) -> Option<Timestamp> {
+        let until = self.conversation.create_parked?.plus(self.bridge.timing.parked_create_wait);
+        (self.bridge.now() < until).then_some(until)
+    }
+
+    fn topic(&self) -> Option<String> {
+        let of_mailbox = match &self.filing.messages.first()?.inbound.origin {
+            Origin::Mail(mail) => self.bridge.mailboxes.get(&mail.mailbox).and_then(|m| m.topic.clone()),
+            Origin::Chat(_) => None,
+        };
+        of_mailbox
+            .or_else(|| self.bridge.accounts.get(&self.account.name).and_then(|rules| rules.topic.clone()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.filing.messages.iter().filter_map(|m| m.inbound.message()).all(|message| {
+            message.text.trim().is_empty() && message.files.is_empty() && message.left_out.is_empty()
+        })
+    }
+
+    async fn refuse_empty(&self) -> Result<Outcome, Interrupted> {
+        let Some(first) = self.filing.messages.first() else { return Ok(Outcome::done()) };
+        let told = receipts::empty(self.bridge, self.job, &first.inbound).map_err(Interrupted::Store)?;
+        Ok(Outcome::Done { changes: told.changes, follow_ups: told.jobs })
+    }
+
+    fn filed(
+        &self,
+        ticket: &TicketId,
+        founded: bool,
+        reopened: bool,
+        left_out: &[LeftOut],
+    ) -> Result<Outcome, StoreError> {
+        let filed = Filed { conversation: &self.conversation, ticket, founded, reopened, left_out };
+        let mut told = receipts::filed(self.bridge, self.job, self.filing, &filed)?;
+        let is_edit = self.filing.messages.iter().all(|m| matches!(m.inbound.what, What::Edit(_)));
+        if !is_edit {
+            let (job, filing) = (self.job, self.filing);
+            let alert =
+                alerts::filed(self.bridge, job, filing, &self.conversation, ticket, founded, reopened);
+            told.jobs.extend(alert);
+        }
+        tracing::info!(
+            job.id = %self.job.id, job.key = %self.job.key, ticket.id = %ticket, founded,
+            waited_ms = self.bridge.now().since(self.job.accepted).as_millis(), "Message filed."
+        );
+        Ok(Outcome::Done { changes: told.changes, follow_ups: told.jobs })
+    }
+}
+
+enum Created {
+    Ticket(TicketId),
+    Ends(Outcome),
+}
+
+enum Replied {
+    Message { ticket: TicketId, message: Option<TicketMessageId>, reopened: bool },
+    Ends(Outcome),
+}
+
+fn replied(ticket: TicketId, remote: Remote, reopened: bool) -> Replied {
+    match remote {
+        Remote::Message(message) => Replied::Message { ticket, message, reopened },
+        // A person says that it is there: its files go to the ticket itself.
+        Remote::Skipped(_) => Replied::Message { ticket, message: None, reopened },
+        _ => Replied::Ends(Outcome::done()),
+    }
+}
