@@ -300,7 +300,7 @@ impl World {
         let telegram = Telegram {
             channel: self.telegram.clone(),
             bot: BOT,
-            username: None,
+            username: Arc::default(),
             admin_chat: Some(ADMINS),
             unlinked: None,
         };
