@@ -227,7 +227,7 @@ fn about(bridge: &Bridge, filing: &Filing, conversation: &Conversation, ticket: 
 pub fn who(inbound: &Inbound) -> String {
     let name = &inbound.sender.name;
     match (&inbound.origin, &inbound.sender.handle) {
-        (Origin::Chat(_), Some(handle)) => format!("{name} (@{handle})"),
+        (Origin::Chat(_), Some(handle)) => format!("{name} (@{})", handle.trim_start_matches('@')),
         (Origin::Chat(_), None) => name.clone(),
         (Origin::Mail(mail), _) if name.is_empty() => mail.from.to_string(),
         (Origin::Mail(mail), _) => format!("{name} <{}>", mail.from),

@@ -4,7 +4,8 @@ use crate::{
     bridge::{
         alerts,
         context::Bridge,
-        outcome::{Outcome, TryAgain, try_again},
+        interruption,
+        outcome::Outcome,
         provenance, question,
         question::Route,
         receipts::{self, Filed, Told},
@@ -17,9 +18,9 @@ use crate::{
         conversation::{Conversation, ConversationChange, TicketStatus},
         ids::{TicketId, TicketMessageId},
         inbound::{LeftOut, Origin, What},
-        job::{Filing, Job, Progress, Remote, Step, Why},
+        job::{Filing, Job, Remote, Step, Why},
     },
-    runtime::{backoff::Backoff, clock::Timestamp},
+    runtime::clock::Timestamp,
     store::{
         Claim, StoreError,
         change::{Change, Key},
@@ -36,15 +37,24 @@ pub async fn run(
     filing: &Filing,
 ) -> Result<Outcome, StoreError> {
     let Some(conversation) = bridge.store.conversation(filing.conversation)? else {
-        return Ok(bury(format!("its conversation {} is missing", filing.conversation), Told::default()));
+        return Ok(interruption::bury(
+            format!("its conversation {} is missing", filing.conversation),
+            Told::default(),
+        ));
     };
     let Some(account) = bridge.store.account(&conversation.account)? else {
-        return park(bridge, job, filing, &conversation, "its account is not configured any more");
+        return interruption::park(
+            bridge,
+            job,
+            filing,
+            &conversation,
+            "its account is not configured any more",
+        );
     };
     let mut work = Work { bridge, job, filing, access: bridge.access(&account), account, conversation };
     match work.file(claim).await {
         Ok(outcome) => Ok(outcome),
-        Err(interrupted) => work.interrupted(claim, interrupted).await,
+        Err(interrupted) => work.interrupted(interrupted).await,
     }
 }
 
@@ -74,11 +84,12 @@ fn watch(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -> Tick
     }
 }
 
-struct Work<'a> {
-    bridge: &'a Bridge,
-    job: &'a Job,
-    filing: &'a Filing,
-    conversation: Conversation,
+/// A filing in hand.
+pub(super) struct Work<'a> {
+    pub(super) bridge: &'a Bridge,
+    pub(super) job: &'a Job,
+    pub(super) filing: &'a Filing,
+    pub(super) conversation: Conversation,
     account: Account,
     access: Access,
 }
@@ -292,97 +303,6 @@ impl Work<'_> {
         );
         Ok(Outcome::Done { changes: told.changes, follow_ups: told.jobs })
     }
-
-    async fn interrupted(&self, claim: &Claim, interrupted: Interrupted) -> Result<Outcome, StoreError> {
-        let bridge = self.bridge;
-        tracing::info!(job.id = %self.job.id, job.key = %self.job.key, why = ?interrupted, "Filing interrupted.");
-        match interrupted {
-            Interrupted::Store(error) => Err(error),
-            Interrupted::Outage { until } => self.wait(until, Why::Outage),
-            Interrupted::Look { at, .. } => self.wait(at, Why::Settling),
-            Interrupted::Again { after, why } => self.again(after, &why),
-            Interrupted::CannotKnow { why } => self.park(claim, &why),
-            Interrupted::Refused(why) => self.refused(&why),
-            Interrupted::Unsupported(what) => {
-                self.refused(&format!("the ticket system has no way of {what}"))
-            }
-            Interrupted::Locked => {
-                // The status was older than the desk's: record it, and decide again what to do.
-                let change = ConversationChange::Status { status: TicketStatus::Closed, read: bridge.now() };
-                bridge.store.apply(vec![Change::Conversation(self.conversation.id, change)]).await?;
-                self.wait(bridge.now(), Why::Retry)
-            }
-            Interrupted::NotFound => self.gone(),
-        }
-    }
-
-    fn again(&self, after: Option<std::time::Duration>, why: &str) -> Result<Outcome, StoreError> {
-        let bridge = self.bridge;
-        let timing = &bridge.timing;
-        let outage = bridge.circuits.is_open(&self.conversation.api, &self.conversation.account);
-        let Ok(backoff) = Backoff::new(timing.retry_min, timing.retry_max) else {
-            return self.wait(bridge.now().plus(timing.retry_max), Why::Retry);
-        };
-        match try_again(&self.job.progress, after, outage, &backoff, timing.held_lane, bridge.now()) {
-            TryAgain::At { until, why, progress } => self.wait_with(until, why, progress),
-            TryAgain::TimeIsOver { .. } => park(bridge, self.job, self.filing, &self.conversation, why),
-        }
-    }
-
-    fn wait(&self, until: Timestamp, why: Why) -> Result<Outcome, StoreError> {
-        self.wait_with(until, why, self.job.progress.clone())
-    }
-
-    /// Waits, and tells the customer once it has taken too long.
-    fn wait_with(&self, until: Timestamp, why: Why, mut progress: Progress) -> Result<Outcome, StoreError> {
-        let bridge = self.bridge;
-        let by_mail =
-            self.filing.messages.first().is_some_and(|m| matches!(m.inbound.origin, Origin::Mail(_)));
-        let patience = if by_mail { bridge.timing.waiting_notice_mail } else { bridge.timing.waiting_notice };
-        let due = self.job.accepted.plus(patience);
-        if progress.told_waiting || why == Why::Asking {
-            return Ok(Outcome::Later { until, why, progress, follow_ups: Vec::new() });
-        }
-        if bridge.now() < due {
-            // Wakes for the notice if the call itself is due later.
-            return Ok(Outcome::Later { until: until.min(due), why, progress, follow_ups: Vec::new() });
-        }
-        progress.told_waiting = true;
-        let told = receipts::waiting(bridge, self.job, self.filing)?;
-        Ok(Outcome::Later { until, why, progress, follow_ups: told.jobs })
-    }
-
-    fn park(&self, claim: &Claim, why: &str) -> Result<Outcome, StoreError> {
-        let _ = claim;
-        park(self.bridge, self.job, self.filing, &self.conversation, why)
-    }
-
-    fn refused(&self, why: &str) -> Result<Outcome, StoreError> {
-        let told = receipts::could_not_file(self.bridge, self.job, self.filing, why, false)?;
-        let customer_told = !told.jobs.is_empty();
-        let (job, filing) = (self.job, self.filing);
-        let alert = alerts::dead(self.bridge, job, filing, &self.conversation, why, customer_told);
-        let told = told.and(Told { jobs: alert.into_iter().collect(), changes: Vec::new() });
-        Ok(bury(why.to_owned(), told))
-    }
-
-    /// Merged or deleted: the customer and the admins are told; no second ticket is opened silently.
-    fn gone(&self) -> Result<Outcome, StoreError> {
-        let Some(ticket) = &self.conversation.ticket else {
-            return self.refused("the ticket does not exist");
-        };
-        let mut told = receipts::ticket_gone(self.bridge, self.job, self.filing, ticket)?;
-        let customer_told = !told.jobs.is_empty();
-        let why = format!("ticket #{ticket} no longer exists at the ticket system");
-        let (job, filing) = (self.job, self.filing);
-        told.jobs.extend(alerts::dead(self.bridge, job, filing, &self.conversation, &why, customer_told));
-        for arrived in &self.filing.messages {
-            if let Origin::Chat(chat) = &arrived.inbound.origin {
-                told.changes.push(Change::Unbind(Key::Current(chat.bot, chat.chat)));
-            }
-        }
-        Ok(bury(why, told))
-    }
 }
 
 enum Created {
@@ -398,26 +318,8 @@ enum Replied {
 fn replied(ticket: TicketId, remote: Remote, reopened: bool) -> Replied {
     match remote {
         Remote::Message(message) => Replied::Message { ticket, message, reopened },
+        // A person says that it is there: its files go to the ticket itself.
+        Remote::Skipped(_) => Replied::Message { ticket, message: None, reopened },
         _ => Replied::Ends(Outcome::done()),
     }
-}
-
-fn park(
-    bridge: &Bridge,
-    job: &Job,
-    filing: &Filing,
-    conversation: &Conversation,
-    why: &str,
-) -> Result<Outcome, StoreError> {
-    let mut told = receipts::could_not_file(bridge, job, filing, why, true)?;
-    told.jobs.extend(alerts::parked(bridge, job, filing, conversation, why));
-    if conversation.ticket.is_none() {
-        let since = ConversationChange::CreateParked(bridge.now());
-        told.changes.push(Change::Conversation(conversation.id, since));
-    }
-    Ok(Outcome::Park { why: why.to_owned(), changes: told.changes, follow_ups: told.jobs })
-}
-
-fn bury(why: String, told: Told) -> Outcome {
-    Outcome::Bury { why, changes: told.changes, follow_ups: told.jobs }
 }

@@ -201,3 +201,7 @@ fn filing(job: &Job) -> Option<&Filing> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "gather_tests.rs"]
+mod tests;

@@ -1,6 +1,9 @@
 //! Journal first, then tell the source: the bridge's end of the channels' intake handle.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use tokio::sync::mpsc;
 
@@ -12,8 +15,9 @@ use crate::{
         ids::{ConversationId, MailboxName},
         inbound::Inbound,
     },
+    runtime::tasks::panic_text,
     store::{
-        Accepted, Lease, StoreError,
+        Accepted, Arrival, Lease, StoreError,
         change::{Change, Key},
     },
 };
@@ -82,7 +86,7 @@ async fn accept(
         let mut batch = Batch::new(bridge);
         let mut arrivals = Vec::with_capacity(items.len());
         for item in &items {
-            if let Some(arrival) = threading::arrival(bridge, &mut batch, item)? {
+            if let Some(arrival) = arrival(bridge, &mut batch, item)? {
                 batch.learn(&arrival.changes, arrival.dedup.iter().map(|dedup| dedup.key.clone()));
                 arrivals.push(arrival);
             }
@@ -100,6 +104,16 @@ async fn accept(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// One item that the bridge fails over is set aside as dead; its neighbours go on.
+fn arrival(bridge: &Bridge, batch: &mut Batch<'_>, item: &Inbound) -> Result<Option<Arrival>, StoreError> {
+    let decided = catch_unwind(AssertUnwindSafe(|| threading::arrival(bridge, batch, item)));
+    decided.unwrap_or_else(|panic| {
+        let why = format!("the bridge failed over it: {}", panic_text(panic.as_ref()));
+        tracing::error!(item = %item.identity.key, why, "An item was set aside.");
+        Ok(Some(threading::unreadable(bridge, item, &why)))
+    })
 }
 
 /// What earlier items of the same batch have changed, over what the store holds.

@@ -33,36 +33,26 @@ pub async fn run(bridge: Bridge, shutdown: Shutdown) {
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         while running.try_join_next().is_some() {}
-        let free = permits.available_permits();
-        let due = tokio::spawn(wait(bridge.clone()));
-        let claims = if free > 0 { bridge.store.claim(free) } else { Vec::new() };
-        let idle = claims.is_empty();
+        let claims = bridge.store.claim(permits.available_permits());
         for claim in claims {
-            let (bridge, recent) = (bridge.clone(), recent.clone());
             let Ok(permit) = permits.clone().try_acquire_owned() else {
                 bridge.store.release(claim);
                 continue;
             };
+            let (bridge, recent) = (bridge.clone(), recent.clone());
             running.spawn(async move {
                 turn(&bridge, &recent, claim).await;
                 drop(permit);
             });
         }
-        if idle {
-            tokio::select! {
-                _ = due => {}
-                _ = running.join_next(), if !running.is_empty() => {}
-                () = shutdown.cancelled() => {}
-            }
-        } else {
-            due.abort();
+        let room = permits.available_permits() > 0;
+        tokio::select! {
+            () = bridge.store.wait_for_due(), if room => {}
+            _ = running.join_next(), if !running.is_empty() => {}
+            () = shutdown.cancelled() => {}
         }
     }
     while running.join_next().await.is_some() {}
-}
-
-async fn wait(bridge: Bridge) {
-    bridge.store.wait_for_due().await;
 }
 
 /// One turn of a lane: its head runs until it is done or has to wait.

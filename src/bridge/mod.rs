@@ -6,10 +6,15 @@
 //! outcome is unknown), and `outcome` settles what becomes of the job. Back:
 //! `staff_watch` finds staff messages, `delivery` sends them.
 
+pub mod admin;
 pub mod alerts;
 pub mod answered;
+pub mod bounced;
+pub mod buttons;
 pub mod chat_parts;
 pub mod circuit;
+pub mod closing;
+pub mod commands;
 pub mod context;
 pub mod control;
 pub mod deliver_chat;
@@ -18,10 +23,14 @@ pub mod delivery;
 pub mod digest;
 pub mod filing;
 pub mod gather;
+pub mod held;
 pub mod intake;
+pub mod interruption;
 pub mod lanes;
 pub mod letters;
+pub mod linking;
 pub mod loop_guard;
+pub mod membership;
 pub mod notes;
 pub mod outcome;
 pub mod provenance;
@@ -31,10 +40,13 @@ pub mod recipients;
 pub mod reconcile;
 pub mod sending;
 pub mod staff_files;
+pub mod staff_watch;
 pub mod steps;
 pub mod thread_chat;
 pub mod thread_mail;
 pub mod threading;
+pub mod ticket_list;
 pub mod trouble;
+pub mod turn;
 pub mod undelivered;
 pub mod uploads;

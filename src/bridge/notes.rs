@@ -104,7 +104,7 @@ pub fn not_linked(bridge: &Bridge, inbound: &Inbound, chat: &ChatOrigin) -> Resu
     let key = format!("unlinked/{}/{}", chat.bot, chat.chat);
     let most = bridge.limits.unlinked_refusals_per_hour;
     let Some(counted) = loop_guard::count(bridge, key, most, hour)? else { return Ok(Placed::nothing()) };
-    let values = json!({ "panel_url": null, "by_mail": false });
+    let values = json!({ "panel_url": null, "by_mail": chat.private && !bridge.mailboxes.is_empty() });
     let note = Say::new("how_to_link", values).replying(Some(chat.message));
     let job = say(bridge, &inbound.place(), format!("how-to-link/{}", inbound.identity.key), note);
     Ok(Placed { changes: vec![counted], jobs: job.into_iter().collect() })

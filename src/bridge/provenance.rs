@@ -75,7 +75,7 @@ fn provenance(bridge: &Bridge, filing: &Filing) -> String {
     let (name, values) = match &first.inbound.origin {
         Origin::Chat(_) => {
             let values = json!({
-                "username": sender.handle, "name": sender.name, "group": null, "markers": markers,
+                "username": sender.handle.as_deref().map(|handle| handle.trim_start_matches('@')), "name": sender.name, "group": null, "markers": markers,
             });
             ("provenance_telegram", values)
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     bridge::{
+        commands,
         context::Bridge,
         intake::Batch,
         notes,
@@ -31,7 +32,10 @@ pub fn place(
         What::Edit(_) => edit(bridge, batch, inbound, chat),
         What::Command { name, .. } if name == "new" => {
             // In order of arrival: the message that follows in the same batch must find no current conversation.
-            let changes = vec![Change::Unbind(Key::Current(chat.bot, chat.chat))];
+            let current = Key::Current(chat.bot, chat.chat);
+            let mut changes: Vec<Change> =
+                commands::set_aside(bridge, chat, batch.find(&current)?).into_iter().collect();
+            changes.push(Change::Unbind(current));
             Ok(Placed { changes, jobs: vec![control(inbound)] })
         }
         What::Ignored { .. } | What::Unreadable { .. } => Ok(Placed::nothing()),

@@ -31,7 +31,7 @@ pub fn arrival(
     }
     let placed = match &inbound.what {
         What::Ignored { .. } => Placed::nothing(),
-        What::Unreadable { reason, .. } => Placed::job(unreadable(inbound, reason)),
+        What::Unreadable { reason, .. } => Placed::job(dead(inbound, reason)),
         _ => match &inbound.origin {
             Origin::Chat(chat) => thread_chat::place(bridge, batch, inbound, chat)?,
             Origin::Mail(mail) => thread_mail::place(bridge, batch, inbound, mail, account)?,
@@ -147,8 +147,13 @@ fn dedup(bridge: &Bridge, inbound: &Inbound, account: Option<&AccountName>) -> V
     std::iter::once(Dedup { key: own, until: now.plus(bridge.timing.keep_done) }).chain(also).collect()
 }
 
-fn unreadable(inbound: &Inbound, reason: &str) -> NewJob {
+/// An item that nothing can be made of: kept for whoever looks, with its raw copy.
+pub fn unreadable(bridge: &Bridge, inbound: &Inbound, why: &str) -> Arrival {
+    Arrival { dedup: dedup(bridge, inbound, None), changes: Vec::new(), jobs: vec![dead(inbound, why)] }
+}
+
+fn dead(inbound: &Inbound, why: &str) -> NewJob {
     let mut job = control(inbound);
-    job.state = State::Dead { why: format!("it cannot be read: {reason}"), since: inbound.sent };
+    job.state = State::Dead { why: format!("it cannot be read: {why}"), since: inbound.sent };
     job
 }

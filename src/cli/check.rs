@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorKind};
 use super::output::Output;
+use crate::app::{self, check::Checked};
 use crate::config::mailbox::{Outbox, Source};
 use crate::config::{Config, Mailbox, Problem, Problems};
 use crate::runtime::tls;
@@ -29,11 +30,55 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, path: &Path, output: &mut Output) -> Result<(), CliError> {
     let config = check_file(path, args.json, output)?;
     check_authorities(&config)?;
-    if !args.offline {
-        return Err(CliError::user("this version cannot try the servers yet").hint("Add --offline."));
+    if args.offline {
+        report(&config, path, args.json, output);
+        return Ok(());
     }
-    report(&config, path, args.json, output);
-    Ok(())
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+    let checked = runtime.block_on(app::check::check(&config));
+    let checked = checked.map_err(|error| CliError::new(ErrorKind::Config, error))?;
+    report_servers(&config, &checked, args.json, output)
+}
+
+fn report_servers(
+    config: &Config,
+    checked: &[Checked],
+    as_json: bool,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    if as_json {
+        let servers: Vec<Value> = checked
+            .iter()
+            .map(|server| {
+                json!({
+                    "what": server.what, "ok": server.result.is_ok(), "ms": server.took_ms,
+                    "found": server.result.as_ref().ok(), "error": server.result.as_ref().err(),
+                })
+            })
+            .collect();
+        let ok = checked.iter().all(|server| server.result.is_ok());
+        output.json(&json!({ "ok": ok, "problems": [], "servers": servers }));
+    } else {
+        for warning in &config.warnings {
+            output.complain(&format!("warning: {warning}"));
+        }
+        let row = |server: &Checked| {
+            let (state, found) = match &server.result {
+                Ok(found) => ("ok", found),
+                Err(error) => ("FAIL", error),
+            };
+            vec![state.to_owned(), server.what.clone(), format!("{} ms", server.took_ms), found.clone()]
+        };
+        let rows: Vec<Vec<String>> = checked.iter().map(row).collect();
+        output.table(&["", "server", "time", "found"], &rows);
+    }
+    let failed = checked.iter().filter(|server| server.result.is_err()).count();
+    if failed == 0 {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("{failed} of {} servers do not work", checked.len());
+    Err(CliError::new(ErrorKind::Unreachable, error).hint("Mend what the table says, then run check again."))
 }
 
 fn check_file(path: &Path, json: bool, output: &mut Output) -> Result<Config, CliError> {

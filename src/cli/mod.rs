@@ -3,6 +3,7 @@
 mod check;
 pub mod error;
 pub mod output;
+mod run;
 
 #[cfg(test)]
 mod cli_tests;
@@ -29,6 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
 }
 
@@ -39,6 +41,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Err(error) => return usage(&error, &mut output),
     };
     let done = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
     };
     match done {

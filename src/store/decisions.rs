@@ -1,9 +1,15 @@
 //! What a person decides about a job: go on, or end it for good.
 
-use super::{Store, StoreError, change::Change, lanes::LaneChange, trees::JOBS, txn::Effect};
+use super::{
+    Store, StoreError,
+    change::Change,
+    lanes::LaneChange,
+    trees::{JOBS, STEPS},
+    txn::{Effect, Txn},
+};
 use crate::model::{
     ids::JobId,
-    job::{Decision, Lane, NewJob, State},
+    job::{Decision, Lane, NewJob, Remote, State, StepRecord, StepState},
 };
 
 impl Store {
@@ -28,7 +34,7 @@ impl Store {
             }
             let Some(mut row) = txn.take_aside(job)? else { return Ok(false) };
             row.state = State::Ready;
-            row.progress.decision = decision;
+            row.progress.decision = txn.settle_steps(job, decision)?;
             row.progress.tries = 0;
             row.progress.failing_since = None;
             row.resumes += 1;
@@ -57,5 +63,34 @@ impl Store {
             Ok(true)
         })
         .await
+    }
+}
+
+impl Txn<'_> {
+    /// What a person says about an unknown call settles its step here and now, so that a
+    /// later call of unknown outcome is not taken for the one that was decided about.
+    /// Gives back a decision that concerns no step.
+    fn settle_steps(
+        &mut self,
+        job: JobId,
+        decision: Option<Decision>,
+    ) -> Result<Option<Decision>, StoreError> {
+        let Some(said @ (Decision::SendAgain | Decision::ItIsThere)) = decision else { return Ok(decision) };
+        let steps = self.scan(&STEPS, &job.0.to_be_bytes())?;
+        let open =
+            steps.into_iter().filter(|(_, record)| matches!(record.state, StepState::Attempted { .. }));
+        let open: Vec<_> = open.collect();
+        if open.is_empty() {
+            return Ok(decision);
+        }
+        for (key, record) in open {
+            if said == Decision::SendAgain {
+                self.remove(&STEPS, &key[..]);
+            } else {
+                let state = StepState::Done(Remote::Skipped("a person says that it is there".to_owned()));
+                self.put(&STEPS, &key[..], &StepRecord { state, ..record })?;
+            }
+        }
+        Ok(None)
     }
 }

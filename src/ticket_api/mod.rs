@@ -1,5 +1,13 @@
 //! The port to a ticket system: one trait, what it can do, and errors that say what to do.
 
+pub mod answers;
+pub mod budget;
+pub mod calls;
+pub mod decoding;
+pub mod paradarum;
+pub mod server_clock;
+pub mod walk;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

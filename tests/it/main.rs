@@ -1,1 +1,5 @@
 //! The integration tests: one binary, one module per journey.
+#![cfg(test)] // Already so; it tells clippy that helpers here are tests, too.
+
+mod ticket_api;
+mod tidy;

@@ -1,1 +1,0 @@
-//! The one file that knows every adapter: configuration in, running bridge out.

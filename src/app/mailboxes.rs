@@ -1,0 +1,1 @@
+//! Mailboxes from the configuration.

@@ -1,0 +1,204 @@
+//! The one room that knows every adapter: configuration in, running bridge out, drained bridge at the end.
+
+mod apis;
+pub mod check;
+mod mailboxes;
+mod telegram;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use rustls::ClientConfig;
+use tokio::sync::mpsc;
+
+use crate::{
+    bridge::{
+        circuit::Circuits,
+        context::{AccountRules, Bridge, Parts},
+        intake, lanes, staff_watch,
+    },
+    channel::intake::Intake,
+    config::Config,
+    model::{
+        account::Account,
+        ids::{AccountName, ApiName, ChatId},
+    },
+    runtime::{
+        backoff::{Backoff, InvalidBackoff},
+        clock::Clock,
+        shutdown::Shutdown,
+        tasks::Tasks,
+        tls,
+    },
+    store::{OpenError, Options, Store, StoreError, change::Change},
+    text::templates::{TemplateProblems, Templates},
+};
+
+/// Requests that may stand between the channels and the journal.
+const INTAKE_WAITING: usize = 64;
+/// Hints that may wait for the watch of one API; more are dropped, since the poll comes anyway.
+const HINTS_WAITING: usize = 256;
+/// What is kept no longer is dropped this often.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the bridge cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the store cannot be opened")]
+    Open(#[from] OpenError),
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    #[error("the templates cannot be used")]
+    Templates(#[from] TemplateProblems),
+    #[error("TLS cannot be set up")]
+    Tls(#[from] tls::TlsError),
+    #[error("a wait in [timing] makes no sense")]
+    Timing(#[from] InvalidBackoff),
+    #[error("Telegram cannot be set up")]
+    Telegram(#[from] crate::channel::telegram::SetupError),
+    #[error("the ticket API cannot be set up")]
+    Paradarum(#[from] crate::ticket_api::paradarum::SetUpError),
+}
+
+/// How to start.
+pub struct Start {
+    /// Go on although part of the state is missing.
+    pub after_loss: bool,
+    pub shutdown: Shutdown,
+}
+
+/// Runs the bridge until shutdown, then lets the steps in hand end.
+pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
+    let clock = Clock::real();
+    let tls = tls::client_config(config.ca_file.as_deref())?;
+    let timing = config.timing.clone();
+    let retry = Backoff::new(timing.retry_min, timing.retry_max)?;
+    let tasks = Tasks::new(start.shutdown.clone(), retry);
+    let built = build(&config, &clock, &tls, start.after_loss).await?;
+    let (handle, requests) = Intake::new(built.bridge.spool.clone(), INTAKE_WAITING);
+
+    tasks.spawn_once("intake", intake::run(built.bridge.clone(), requests));
+    let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
+    tasks.spawn("lanes", move || lanes::run(bridge.clone(), shutdown.clone()));
+    for api in built.bridge.apis.keys() {
+        watch_staff(&tasks, &built.bridge, api, &start.shutdown);
+    }
+    if let Some(telegram) = &built.telegram {
+        telegram.start(&tasks, &handle, &start.shutdown);
+    }
+    let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
+    tasks.spawn("forget", move || forget(bridge.clone(), shutdown.clone()));
+    drop(handle);
+    tracing::info!("The bridge runs.");
+
+    start.shutdown.cancelled().await;
+    let unfinished = tasks.stop(timing.stop_within).await;
+    if unfinished.is_empty() {
+        tracing::info!("The bridge has stopped; nothing was in hand.");
+    } else {
+        tracing::warn!(
+            ?unfinished,
+            "The bridge has stopped with work in hand, which goes on at the next start."
+        );
+    }
+    Ok(())
+}
+
+/// The bridge with the adapters that are started beside it.
+struct Built {
+    bridge: Bridge,
+    telegram: Option<telegram::Telegram>,
+}
+
+async fn build(
+    config: &Config,
+    clock: &Clock,
+    tls: &Arc<ClientConfig>,
+    after_loss: bool,
+) -> Result<Built, StartError> {
+    let options = Options {
+        dir: config.state_dir.clone(),
+        clock: clock.clone(),
+        after_loss,
+        spool_bytes: config.limits.spool_bytes.0,
+        most_jobs: 100_000,
+    };
+    let (store, spool, secret) = open(options).await?;
+    let telegram = telegram::build(config, tls, clock)?;
+    let apis = apis::build(config, tls, clock)?;
+    remember_accounts(&store, config).await?;
+    let bridge = Bridge::new(Parts {
+        store,
+        spool,
+        secret,
+        clock: clock.clone(),
+        templates: Templates::new(config.templates.as_deref(), &config.language)?,
+        apis,
+        telegram: telegram.as_ref().map(telegram::Telegram::side),
+        mailboxes: HashMap::new(),
+        accounts: accounts(config),
+        language: config.language.clone(),
+        timing: config.timing.clone(),
+        limits: config.limits.clone(),
+        circuits: Circuits::new(Backoff::new(config.timing.retry_min, config.timing.retry_max)?),
+    });
+    Ok(Built { bridge, telegram })
+}
+
+async fn open(
+    options: Options,
+) -> Result<(Store, crate::spool::Spool, crate::model::secret::InstanceSecret), StartError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(options)).await;
+    match opened {
+        Ok(opened) => Ok(opened?),
+        Err(panic) => Err(OpenError::Lost(format!("opening the store failed: {panic}")).into()),
+    }
+}
+
+/// Accounts of `bot.toml` stand in the store beside those added while running.
+async fn remember_accounts(store: &Store, config: &Config) -> Result<(), StoreError> {
+    let mut changes = Vec::new();
+    for account in &config.accounts {
+        let account = Account {
+            name: AccountName::new(&account.name),
+            api: ApiName::new(&account.ticket_api),
+            remote: account.id.clone(),
+            emails: account.emails.iter().map(ToString::to_string).collect(),
+        };
+        if store.account(&account.name)?.as_ref() != Some(&account) {
+            changes.push(Change::Account(account));
+        }
+    }
+    if changes.is_empty() { Ok(()) } else { store.apply(changes).await }
+}
+
+fn accounts(config: &Config) -> HashMap<AccountName, AccountRules> {
+    let rules = |account: &crate::config::Account| AccountRules {
+        key: account.key.clone(),
+        emails: account.emails.clone(),
+        admin_chat: account.admin_chat.map(ChatId),
+        topic: account.topic.clone(),
+        property: account.property.clone(),
+    };
+    config.accounts.iter().map(|account| (AccountName::new(&account.name), rules(account))).collect()
+}
+
+fn watch_staff(tasks: &Tasks, bridge: &Bridge, api: &ApiName, shutdown: &Shutdown) {
+    let (bridge, api, shutdown) = (bridge.clone(), api.clone(), shutdown.clone());
+    tasks.spawn(format!("staff messages of {api}"), move || {
+        let (bridge, api, shutdown) = (bridge.clone(), api.clone(), shutdown.clone());
+        let (hint, hints) = mpsc::channel(HINTS_WAITING);
+        async move {
+            staff_watch::run(bridge, api, hints, shutdown).await;
+            drop(hint); // Its other end must live as long as the watch does.
+        }
+    });
+}
+
+async fn forget(bridge: Bridge, shutdown: Shutdown) {
+    while shutdown.unless_cancelled(bridge.clock.sleep(FORGET_EVERY)).await.is_some() {
+        let before = bridge.now().minus(bridge.timing.keep_done);
+        if let Err(error) = bridge.store.forget(before).await {
+            tracing::warn!(%error, "What is kept no longer could not be dropped.");
+        }
+    }
+}

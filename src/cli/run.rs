@@ -1,0 +1,49 @@
+//! `run`: the bridge itself.
+
+use std::path::Path;
+
+use super::error::{CliError, ErrorKind};
+use crate::{
+    app::{self, StartError},
+    config::Config,
+    runtime::{Shutdown, telemetry},
+};
+
+/// Run the bridge until it is told to stop (SIGTERM or Ctrl-C); the steps in hand are finished first.
+///
+/// Whatever moment it is killed at, the next start goes on where this one stopped.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ticket-bridge run -c /etc/ticket-bridge/bot.toml
+  ticket-bridge run --after-loss    # part of the state is gone, and no backup is at hand")]
+pub(super) struct Args {
+    /// Go on although the store does not hold all that it should: mail is read again, and each
+    /// message is looked for at the ticket system before it is filed.
+    #[arg(long)]
+    after_loss: bool,
+}
+
+pub(super) fn run(args: &Args, path: &Path) -> Result<(), CliError> {
+    let config = Config::load(path)?;
+    telemetry::start_log(config.log.format, &config.log.level)
+        .map_err(|error| CliError::new(ErrorKind::Config, error))?;
+    for warning in &config.warnings {
+        tracing::warn!(%warning, "The configuration has a doubtful part.");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+        app::run(config, app::Start { after_loss: args.after_loss, shutdown }).await.map_err(start_error)
+    })
+}
+
+fn start_error(error: StartError) -> CliError {
+    let kind = match &error {
+        StartError::Templates(_) | StartError::Timing(_) | StartError::Tls(_) => ErrorKind::Config,
+        StartError::Telegram(_) | StartError::Paradarum(_) => ErrorKind::Config,
+        StartError::Open(_) | StartError::Store(_) => ErrorKind::User,
+    };
+    CliError::new(kind, error)
+}

@@ -1,0 +1,394 @@
+//! The adapter for Paradarum's ticket API (<https://docs.paradarum.com/api/reference>).
+
+mod look;
+mod settings;
+mod upload;
+mod wire;
+#[cfg(test)]
+mod wire_tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use rustls::ClientConfig;
+
+use super::answers::{Answer, Call, error_of};
+use super::calls::Calls;
+use super::{
+    Access, ApiError, Author, Capabilities, Catalog, Created, Found, Look, LookIn, NewTicket, Reopen, Ticket,
+    TicketApi, TicketPage, Upload,
+};
+use crate::model::conversation::TicketStatus;
+use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
+use crate::runtime::byte_stream::ByteStream;
+use crate::runtime::{Clock, Timestamp};
+pub use settings::Settings;
+use wire::{Envelope, Marks, NewTicketBody, ReplyBody};
+
+const CREATE: &str = "/api/Ticket";
+const REPLY: &str = "/api/Ticket/{id}/message";
+const UPLOAD: &str = "/api/Ticket/{id}/attachment";
+const DOWNLOAD: &str = "/api/Ticket/{id}/attachment/{file}";
+const CLOSE: &str = "/api/Ticket/{id}/close";
+
+/// In UTF-16 units: the server is .NET.
+const MAX_SUBJECT: usize = 200;
+/// Bytes read of an answer; a detail holds a whole conversation.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// One Paradarum API with all accounts that are spoken for there.
+pub struct Paradarum {
+    settings: Settings,
+    capabilities: Capabilities,
+    calls: Calls,
+    auth_header: HeaderName,
+    /// What the list was last seen to show of changes.
+    listed: Mutex<Option<Marks>>,
+    told_of_missing_flag: AtomicBool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    #[error("auth_header is no name of an HTTP header: {0:?}")]
+    AuthHeader(String),
+    #[error("the HTTP client cannot be set up")]
+    Client(#[from] reqwest::Error),
+}
+
+/// What a path names: a 404 has another meaning for each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Account,
+    Ticket,
+}
+
+impl Paradarum {
+    pub fn new(settings: Settings, tls: &Arc<ClientConfig>, clock: Clock) -> Result<Self, SetUpError> {
+        let auth_header = settings.auth_header.parse();
+        let auth_header = auth_header.map_err(|_| SetUpError::AuthHeader(settings.auth_header.clone()))?;
+        let (rate, connections) = (settings.max_calls_per_second, settings.connections);
+        let calls = Calls::new(tls, clock, settings.call_timeout, rate, connections)?;
+        let capabilities = Capabilities {
+            max_attachment_bytes: settings.max_attachment_bytes,
+            max_subject: MAX_SUBJECT,
+            attachments: true,
+            close: true,
+            reopen: Reopen::ReplyWhileResolved,
+            list: true,
+            desk_mails_customers: settings.desk_mails_customers,
+        };
+        let told_of_missing_flag = AtomicBool::new(false);
+        Ok(Self {
+            settings,
+            capabilities,
+            calls,
+            auth_header,
+            listed: Mutex::new(None),
+            told_of_missing_flag,
+        })
+    }
+}
+
+#[async_trait]
+impl TicketApi for Paradarum {
+    fn name(&self) -> &ApiName {
+        &self.settings.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn create(&self, account: &Access, ticket: &NewTicket) -> Result<Created, ApiError> {
+        let body = NewTicketBody {
+            subject: &subject_line(&ticket.subject),
+            description: &ticket.text,
+            topic: ticket.topic.as_deref().and_then(|topic| self.topic(topic)),
+            property_id: ticket.property.as_deref().map(property_id).transpose()?,
+        };
+        let request = self.on_account(Method::POST, CREATE, account)?.json(&body);
+        let (made, _) = self.ask(Call::Write, About::Account, request).await?;
+        let made = made.made().ok_or_else(|| ApiError::Unknown {
+            may_still_run: false,
+            after: None,
+            reason: "the ticket was opened, but the answer does not say its id".to_owned(),
+        })?;
+        Ok(Created { ticket: TicketId::new(made), message: None })
+    }
+
+    async fn reply(
+        &self,
+        account: &Access,
+        ticket: &TicketId,
+        text: &str,
+    ) -> Result<Option<TicketMessageId>, ApiError> {
+        let request =
+            self.on_ticket(Method::POST, REPLY, account, ticket)?.json(&ReplyBody { message: text });
+        match self.ask(Call::Write, About::Ticket, request).await {
+            Ok((made, _)) => {
+                let id = made.at(&self.settings.reply_id_ptr).or_else(|| made.made());
+                Ok(id.map(TicketMessageId::new))
+            }
+            Err(error) => Err(self.locked_or(error, account, ticket).await),
+        }
+    }
+
+    async fn upload(
+        &self,
+        account: &Access,
+        ticket: &TicketId,
+        message: Option<&TicketMessageId>,
+        file: Upload,
+    ) -> Result<Option<AttachmentId>, ApiError> {
+        let most = self.settings.max_attachment_bytes;
+        let refused = || ApiError::Refused(upload::too_large(most));
+        if file.size > most {
+            return Err(refused());
+        }
+        let form = upload::form(file, message, self.settings.call_timeout).await?;
+        let request = self.on_ticket(Method::POST, UPLOAD, account, ticket)?.multipart(form);
+        let request = request.timeout(self.settings.transfer_timeout);
+        let answer = self.calls.answer(Call::Write, request, MAX_ANSWER).await?;
+        if answer.status == reqwest::StatusCode::PAYLOAD_TOO_LARGE {
+            return Err(refused());
+        }
+        match opened(Call::Write, About::Ticket, &answer) {
+            Ok(made) => Ok(made.made().map(AttachmentId::new)),
+            Err(error) => Err(self.locked_or(error, account, ticket).await),
+        }
+    }
+
+    async fn close(&self, account: &Access, ticket: &TicketId) -> Result<(), ApiError> {
+        let request = self.on_ticket(Method::POST, CLOSE, account, ticket)?;
+        let Err(error) = self.ask(Call::Write, About::Ticket, request).await else { return Ok(()) };
+        match self.locked_or(error, account, ticket).await {
+            ApiError::Locked(_) => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    async fn ticket(&self, account: &Access, ticket: &TicketId) -> Result<Ticket, ApiError> {
+        self.detail(account, ticket).await.map(|(ticket, _)| ticket)
+    }
+
+    async fn tickets(&self, account: &Access, page: u32) -> Result<TicketPage, ApiError> {
+        if page > self.settings.max_pages {
+            return Err(undecodable(&format!("the list has more than {} pages", self.settings.max_pages)));
+        }
+        let request = self.on_account(Method::GET, &self.settings.list_path, account)?;
+        let (list, server_date) = self.ask(Call::Read, About::Account, self.paged(request, page)).await?;
+        let rows = list.rows().ok_or_else(|| undecodable("the answer holds no list of tickets"))?;
+        if let Some(row) = rows.first() {
+            *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Marks::shown_by(row));
+        }
+        let tickets: Option<Vec<_>> = rows.iter().map(|row| wire::line(row, &self.settings)).collect();
+        let tickets = tickets.ok_or_else(|| undecodable("a ticket of the list has no id"))?;
+        Ok(TicketPage { last: is_last(&list, page, tickets.len()), tickets, server_date })
+    }
+
+    async fn download(
+        &self,
+        account: &Access,
+        ticket: &TicketId,
+        attachment: &AttachmentId,
+    ) -> Result<ByteStream, ApiError> {
+        let path = DOWNLOAD.replace("{file}", plain(attachment.as_str())?);
+        let request = self.on_ticket(Method::GET, &path, account, ticket)?;
+        let request = request.timeout(self.settings.transfer_timeout);
+        let most = self.settings.max_download_bytes;
+        match self.calls.stream(request, most).await? {
+            Ok((Some(length), _)) if length > most => Err(ApiError::Refused(upload::too_large(most))),
+            Ok((_, content)) => Ok(content),
+            Err(answer) => Err(refusal_of(Call::Read, About::Ticket, &answer)),
+        }
+    }
+
+    async fn catalog(&self, account: &Access) -> Result<Catalog, ApiError> {
+        let mut topics: Vec<_> = self.settings.topics.iter().collect();
+        topics.sort_by_key(|(_, number)| **number);
+        let topics = topics.into_iter().map(|(name, _)| name.clone()).collect();
+        Ok(Catalog { topics, properties: self.properties(account).await? })
+    }
+
+    async fn find_by_marker(&self, account: &Access, look: Look<'_>) -> Result<Found, ApiError> {
+        match look.place {
+            LookIn::NewTickets { since, subject, is_known } => {
+                let subject = subject_line(subject);
+                self.look_for_ticket(account, look.markers, since, &subject, is_known).await
+            }
+            LookIn::Replies(ticket) => self.look_for_reply(account, look.markers, ticket).await,
+        }
+    }
+
+    fn server_time(&self, local: Timestamp) -> Timestamp {
+        self.calls.server_time(local)
+    }
+}
+
+// === calls ===
+
+impl Paradarum {
+    /// The ticket, and whether its detail says anything of messages.
+    async fn detail(&self, account: &Access, ticket: &TicketId) -> Result<(Ticket, bool), ApiError> {
+        let request = self.on_ticket(Method::GET, &self.settings.detail_path, account, ticket)?;
+        let (detail, server_date) = self.ask(Call::Read, About::Ticket, request).await?;
+        let listed = *self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = wire::ticket(detail.data(), &self.settings, listed, server_date).map_err(undecodable)?;
+        let unsaid = |message: &super::TicketMessage| message.by == Author::Unsaid;
+        if !read.messages.is_empty()
+            && read.messages.iter().all(unsaid)
+            && !self.told_of_missing_flag.swap(true, Ordering::Relaxed)
+        {
+            let (api, flags) = (self.name(), &self.settings.staff_flag);
+            tracing::error!(%api, %ticket, ?flags, "No message says whether staff wrote it; check staff_flag.");
+        }
+        Ok((read, detail.has(&self.settings.messages_key)))
+    }
+
+    async fn properties(&self, account: &Access) -> Result<Vec<(String, String)>, ApiError> {
+        let mut properties: Vec<(String, String)> = Vec::new();
+        for page in 1..=self.settings.max_pages {
+            let request = self.request(Method::GET, &self.settings.properties_path, account)?;
+            let asked = self.ask(Call::Read, About::Ticket, self.paged(request, page)).await;
+            let list = match asked {
+                Ok((list, _)) => list,
+                // The account has none, or this API has no such list: tickets do without.
+                Err(ApiError::NotFound(_)) => break,
+                Err(error) => return Err(error),
+            };
+            let rows: Vec<_> =
+                list.rows().unwrap_or_default().into_iter().filter_map(wire::property).collect();
+            let before = properties.len();
+            let last = is_last(&list, page, rows.len());
+            for row in rows {
+                if !properties.contains(&row) {
+                    properties.push(row);
+                }
+            }
+            if last || properties.len() == before {
+                break;
+            }
+        }
+        Ok(properties)
+    }
+
+    /// A refusal may mean that the ticket is locked: its status tells, not the words.
+    async fn locked_or(&self, error: ApiError, account: &Access, ticket: &TicketId) -> ApiError {
+        let ApiError::Refused(words) = error else { return error };
+        match self.ticket(account, ticket).await {
+            Ok(ticket) if ticket.status == TicketStatus::Closed => ApiError::Locked(words),
+            Ok(_) => ApiError::Refused(words),
+            // The refusal is certain; why, is to be seen when the call is made again.
+            Err(error) => error,
+        }
+    }
+
+    async fn ask(
+        &self,
+        call: Call,
+        about: About,
+        request: RequestBuilder,
+    ) -> Result<(Envelope, Option<Timestamp>), ApiError> {
+        let answer = self.calls.answer(call, request, MAX_ANSWER).await?;
+        Ok((opened(call, about, &answer)?, answer.date))
+    }
+
+    fn on_ticket(
+        &self,
+        method: Method,
+        path: &str,
+        account: &Access,
+        ticket: &TicketId,
+    ) -> Result<RequestBuilder, ApiError> {
+        self.on_account(method, &path.replace("{id}", plain(ticket.as_str())?), account)
+    }
+
+    fn on_account(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
+        Ok(self.request(method, path, account)?.query(&[("accountId", &account.remote)]))
+    }
+
+    fn request(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
+        let key = account.key.as_ref().or(self.settings.key.as_ref());
+        let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
+        let value = format!("{}{}", self.settings.auth_prefix, key.expose());
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| ApiError::Unauthorized("the key holds what no header can".to_owned()))?;
+        value.set_sensitive(true);
+        let mut url = self.settings.base_url.clone();
+        let path = format!("{}{path}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Ok(self.calls.client().request(method, url).header(self.auth_header.clone(), value))
+    }
+
+    fn paged(&self, request: RequestBuilder, page: u32) -> RequestBuilder {
+        let (number, size) = &self.settings.page_params;
+        request.query(&[(number, page), (size, self.settings.page_size)])
+    }
+
+    fn topic(&self, name: &str) -> Option<i64> {
+        let known = self.settings.topics.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let number = known.map(|(_, number)| *number).or_else(|| name.parse().ok());
+        if number.is_none() {
+            tracing::warn!(api = %self.name(), topic = name, "This topic is unknown; the ticket gets none.");
+        }
+        number
+    }
+}
+
+/// The envelope of a success; else what the answer means.
+fn opened(call: Call, about: About, answer: &Answer) -> Result<Envelope, ApiError> {
+    let envelope = Envelope::read(answer.json());
+    let success = envelope.filter(|envelope| answer.status.is_success() && envelope.is_success());
+    success.ok_or_else(|| refusal_of(call, about, answer))
+}
+
+fn refusal_of(call: Call, about: About, answer: &Answer) -> ApiError {
+    let words = Envelope::read(answer.json()).and_then(|envelope| envelope.refusal());
+    let in_own_form = words.is_some();
+    match error_of(call, answer, words) {
+        ApiError::NotFound(reason) if about == About::Account && in_own_form => {
+            ApiError::Unauthorized(format!("{reason} (the account's id is not one of this key)"))
+        }
+        ApiError::NotFound(reason) if about == About::Account => ApiError::Retry {
+            after: answer.retry_after,
+            reason: format!("{reason}; check base_url and paths"),
+        },
+        error => error,
+    }
+}
+
+/// By the number of pages where the server says it. A page that is merely short proves nothing: a server may
+/// give fewer rows than it was asked for.
+fn is_last(list: &Envelope, page: u32, rows: usize) -> bool {
+    rows == 0 || list.total_pages().is_some_and(|pages| i64::from(page) >= pages)
+}
+
+fn undecodable(what: &str) -> ApiError {
+    ApiError::Retry { after: None, reason: what.to_owned() }
+}
+
+/// An id as it may stand in a path.
+fn plain(id: &str) -> Result<&str, ApiError> {
+    let plain =
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    plain.then_some(id).ok_or_else(|| ApiError::NotFound(format!("no id of this ticket system: {id:?}")))
+}
+
+fn property_id(property: &str) -> Result<i64, ApiError> {
+    property.parse().map_err(|_| ApiError::Refused(format!("there is no property {property}")))
+}
+
+/// One line of at most 200 UTF-16 units.
+fn subject_line(subject: &str) -> String {
+    let line = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut units = 0;
+    line.chars()
+        .take_while(|c| {
+            units += c.len_utf16();
+            units <= MAX_SUBJECT
+        })
+        .collect()
+}

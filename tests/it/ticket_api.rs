@@ -1,0 +1,661 @@
+//! The conformance suite for ticket APIs: what every adapter must do, tried against a strict counterpart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use ticket_bridge::model::conversation::TicketStatus;
+use ticket_bridge::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
+use ticket_bridge::model::marker::Marker;
+use ticket_bridge::model::secret::InstanceSecret;
+use ticket_bridge::runtime::byte_stream::{collect, whole};
+use ticket_bridge::runtime::{Clock, Secret, Timestamp, tls};
+use ticket_bridge::sandbox::desk::{self, DeskOptions, DeskStandIn};
+use ticket_bridge::sandbox::faults::Fault;
+use ticket_bridge::ticket_api::paradarum::{Paradarum, Settings};
+use ticket_bridge::ticket_api::walk::Walk;
+use ticket_bridge::ticket_api::{
+    Access, ApiError, Author, Found, Look, LookIn, NewTicket, Reopen, Ticket, TicketApi, Upload,
+};
+
+const PATIENT: Duration = Duration::from_secs(20);
+const ANY_TIME: Timestamp = Timestamp::EPOCH;
+
+/// An adapter and the counterpart that it speaks to.
+struct Office {
+    api: Arc<dyn TicketApi>,
+    account: Access,
+    desk: Box<dyn Counterpart>,
+}
+
+/// What the suite needs of a strict stand-in. Calls are named by the port's words.
+trait Counterpart: Send + Sync {
+    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId;
+    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]);
+    fn resolve(&self, ticket: &TicketId);
+    fn lock(&self, ticket: &TicketId);
+    fn remove(&self, ticket: &TicketId);
+    fn age(&self, ticket: &TicketId, by: Duration);
+    /// Id and name of a new property or service.
+    fn add_property(&self) -> (String, String);
+    /// How many descriptions and messages hold the text.
+    fn times(&self, text: &str) -> usize;
+    fn fault(&self, call: &str, fault: Fault);
+    fn revoke_key(&self);
+    /// Requests that no caller who keeps the contract sends.
+    fn violations(&self) -> Vec<String>;
+}
+
+/// Opens an office whose calls end within this time.
+type Open = fn(Duration) -> BoxFuture<'static, Office>;
+
+macro_rules! conformance {
+    ($adapter:ident: $open:expr; $($test:ident)*) => {
+        mod $adapter {
+            $(#[tokio::test] async fn $test() { super::$test($open).await })*
+        }
+    };
+}
+
+conformance! {
+    paradarum: super::paradarum_office;
+    creates_with_and_without_topic_and_property
+    a_subject_is_one_line_within_the_limit
+    replies_and_tells_staff_from_customer
+    uploads_to_ticket_and_message_and_downloads
+    a_file_above_the_limit_is_refused_with_the_limit_named
+    a_file_that_breaks_off_at_its_source_is_not_filed
+    lists_every_ticket_once
+    a_new_message_changes_the_mark
+    closing_twice_is_a_success_and_locks
+    a_reply_reopens_a_resolved_ticket
+    a_removed_ticket_is_not_found
+    a_revoked_key_is_unauthorized
+    a_refused_property_is_said
+    finds_a_lost_create_by_its_marker
+    finds_a_lost_reply_by_its_marker
+    each_ending_of_a_write_is_certain_or_unknown
+    what_is_unknown_of_a_read_is_tried_again
+    too_many_calls_freeze_the_api
+    a_hanging_call_may_still_run
+    a_server_that_is_not_there_was_surely_not_reached
+    knows_the_servers_time
+}
+
+// === the suite ===
+
+async fn creates_with_and_without_topic_and_property(open: Open) {
+    let office = open(PATIENT).await;
+    let (property, name) = office.desk.add_property();
+    let catalog = office.api.catalog(&office.account).await.unwrap();
+    assert_eq!(catalog.properties, [(property.clone(), name)]);
+    let plain = office.creates("A plain one", "Text one").await;
+    let topic = catalog.topics.last().cloned();
+    let full = NewTicket { topic, property: Some(property), ..new_ticket("A full one", "Text two") };
+    let full = office.api.create(&office.account, &full).await.unwrap().ticket;
+    assert_ne!(plain, full);
+    let read = office.reads(&full).await;
+    assert_eq!(
+        (read.subject.as_str(), read.text.as_str(), read.status),
+        ("A full one", "Text two", TicketStatus::Open)
+    );
+    assert!(read.created.is_some() && read.messages.is_empty() && read.server_date.is_some());
+    office.closes_clean();
+}
+
+async fn a_subject_is_one_line_within_the_limit(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates(&format!("Two\r\nlines {}", "😀".repeat(300)), "Text").await;
+    let subject = office.reads(&ticket).await.subject;
+    assert!(subject.starts_with("Two lines 😀"));
+    assert!(subject.encode_utf16().count() <= office.api.capabilities().max_subject);
+    office.closes_clean();
+}
+
+async fn replies_and_tells_staff_from_customer(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    let ours = office.replies(&ticket, "Ünïcode \u{1F600}\nsecond line").await;
+    let theirs = office.desk.staff_replies(&ticket, "We look into it.");
+    let messages = office.reads(&ticket).await.messages;
+    let said: Vec<_> = messages.iter().map(|said| (said.id.clone(), said.by, said.text.as_str())).collect();
+    let ours = ours.unwrap_or_else(|| messages[0].id.clone());
+    assert_eq!(
+        said,
+        [
+            (ours, Author::Customer, "Ünïcode \u{1F600}\nsecond line"),
+            (theirs, Author::Staff, "We look into it."),
+        ]
+    );
+    office.closes_clean();
+}
+
+async fn uploads_to_ticket_and_message_and_downloads(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Files", "Text").await;
+    let message = office.replies(&ticket, "See the file").await.unwrap();
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let name = "Überblick \"1\" 試験.bin";
+    for (to, name, bytes) in [(None, "a.txt", b"hello".to_vec()), (Some(&message), name, big.clone())] {
+        office.api.upload(&office.account, &ticket, to, file(name, bytes)).await.unwrap();
+    }
+    let answer = office.desk.staff_replies(&ticket, "Here");
+    office.desk.staff_attaches(&ticket, &answer, "log.txt", b"line");
+    let files = office.reads(&ticket).await.attachments;
+    let shown: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.message.clone())).collect();
+    assert_eq!(shown, [("a.txt", None), (name, Some(message)), ("log.txt", Some(answer))]);
+    for (file, bytes) in files.iter().zip([b"hello".to_vec(), big, b"line".to_vec()]) {
+        let content = office.api.download(&office.account, &ticket, &file.id).await.unwrap();
+        assert!(collect(content, 4_000_000).await.unwrap() == bytes, "{}", file.name);
+    }
+    office.closes_clean();
+}
+
+async fn a_file_above_the_limit_is_refused_with_the_limit_named(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Files", "Text").await;
+    let size = office.api.capabilities().max_attachment_bytes + 1;
+    let large = Upload { size, ..file("a.bin", Vec::new()) };
+    let error = office.api.upload(&office.account, &ticket, None, large).await.unwrap_err();
+    assert!(matches!(&error, ApiError::Refused(why) if why.contains("10 MB")), "{error:?}");
+    office.desk.fault("upload", Fault::Status(413));
+    let error = office.api.upload(&office.account, &ticket, None, file("a.bin", vec![1])).await.unwrap_err();
+    assert!(matches!(&error, ApiError::Refused(why) if why.contains("10 MB")), "{error:?}");
+    office.closes_clean();
+}
+
+async fn a_file_that_breaks_off_at_its_source_is_not_filed(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Files", "Text").await;
+    let gone = || Err(std::io::Error::other("gone at its source"));
+    let at_once = Upload { content: futures::stream::iter([gone()]).boxed(), size: 9, ..file("a", vec![]) };
+    let half = futures::stream::iter([Ok("half".into()), gone()]).boxed();
+    let midway = Upload { content: half, size: 9, ..file("a", vec![]) };
+    for (file, expected) in [(at_once, "retry"), (midway, "may still run")] {
+        let error = office.api.upload(&office.account, &ticket, None, file).await.unwrap_err();
+        assert_eq!(kind(&error), expected, "{error:?}");
+    }
+    assert!(office.reads(&ticket).await.attachments.is_empty());
+}
+
+async fn lists_every_ticket_once(open: Open) {
+    let office = open(PATIENT).await;
+    let mut made = Vec::new();
+    for n in 0..7 {
+        made.push(office.creates(&format!("Ticket {n}"), "Text").await);
+    }
+    let mut listed = Vec::new();
+    let mut walk = Walk::new(100);
+    while let Some(lines) = walk.next(&*office.api, &office.account).await.unwrap() {
+        listed.extend(lines.into_iter().map(|line| line.ticket));
+    }
+    listed.sort();
+    assert_eq!(listed, made);
+    let mut short = Walk::new(1);
+    assert!(short.next(&*office.api, &office.account).await.is_ok());
+    assert!(short.next(&*office.api, &office.account).await.is_err(), "half a look is none");
+    office.closes_clean();
+}
+
+async fn a_new_message_changes_the_mark(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    let mut marks = Vec::new();
+    for step in 0..3 {
+        match step {
+            1 => drop(office.desk.staff_replies(&ticket, "Hello")),
+            2 => office.desk.resolve(&ticket),
+            _ => {}
+        }
+        let line = office.api.tickets(&office.account, 1).await.unwrap().tickets.remove(0);
+        assert_eq!(line.change, office.reads(&ticket).await.change, "list and detail agree");
+        marks.push(line.change.unwrap());
+    }
+    marks.dedup();
+    assert_eq!(marks.len(), 3, "{marks:?}");
+    office.closes_clean();
+}
+
+async fn closing_twice_is_a_success_and_locks(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    for _ in 0..2 {
+        office.api.close(&office.account, &ticket).await.unwrap();
+    }
+    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed);
+    if office.api.capabilities().reopen == Reopen::ReplyWhileResolved {
+        let reply = office.api.reply(&office.account, &ticket, "Hello?").await.unwrap_err();
+        let upload = office.api.upload(&office.account, &ticket, None, file("a", vec![1])).await.unwrap_err();
+        assert_eq!((kind(&reply), kind(&upload)), ("locked", "locked"));
+        let reopened = office.api.reopen(&office.account, &ticket).await.unwrap_err();
+        assert_eq!(kind(&reopened), "unsupported");
+    }
+    let by_staff = office.creates("Other", "Text").await;
+    office.desk.lock(&by_staff);
+    office.api.close(&office.account, &by_staff).await.unwrap();
+    office.closes_clean();
+}
+
+async fn a_reply_reopens_a_resolved_ticket(open: Open) {
+    let office = open(PATIENT).await;
+    if office.api.capabilities().reopen != Reopen::ReplyWhileResolved {
+        return;
+    }
+    let ticket = office.creates("Help", "Text").await;
+    office.desk.resolve(&ticket);
+    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Resolved);
+    office.replies(&ticket, "It is back").await;
+    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Open);
+    office.closes_clean();
+}
+
+async fn a_removed_ticket_is_not_found(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    office.desk.remove(&ticket);
+    let endings = [
+        office.api.reply(&office.account, &ticket, "Hello?").await.map(drop),
+        office.api.ticket(&office.account, &ticket).await.map(drop),
+        office.api.close(&office.account, &ticket).await,
+        office.api.upload(&office.account, &ticket, None, file("a", vec![1])).await.map(drop),
+        office.api.download(&office.account, &ticket, &AttachmentId::new("1")).await.map(drop),
+        office.api.ticket(&office.account, &TicketId::new("../property")).await.map(drop),
+    ];
+    for ending in endings {
+        assert_eq!(kind(&ending.unwrap_err()), "not found");
+    }
+    office.closes_clean();
+}
+
+async fn a_revoked_key_is_unauthorized(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    let stranger = Access { remote: "999999".to_owned(), key: None };
+    let ending = office.api.create(&stranger, &new_ticket("Help", "Text")).await.unwrap_err();
+    assert_eq!(kind(&ending), "unauthorized", "an account that is not the key's: {ending:?}");
+    office.desk.revoke_key();
+    let endings = [
+        office.api.create(&office.account, &new_ticket("Help", "Text")).await.map(drop),
+        office.api.reply(&office.account, &ticket, "Hello?").await.map(drop),
+        office.api.tickets(&office.account, 1).await.map(drop),
+    ];
+    for ending in endings {
+        assert_eq!(kind(&ending.unwrap_err()), "unauthorized");
+    }
+    office.closes_clean();
+}
+
+async fn a_refused_property_is_said(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = NewTicket { property: Some("987654".to_owned()), ..new_ticket("Help", "Text") };
+    let error = office.api.create(&office.account, &ticket).await.unwrap_err();
+    assert!(matches!(&error, ApiError::Refused(why) if why == "Invalid property"), "{error:?}");
+    let empty = office.api.create(&office.account, &new_ticket("Help", " ")).await.unwrap_err();
+    assert_eq!(kind(&empty), "refused");
+    office.closes_clean();
+}
+
+async fn finds_a_lost_create_by_its_marker(open: Open) {
+    let office = open(PATIENT).await;
+    let lost = marker("lost");
+    for n in 0..4 {
+        office
+            .creates(&format!("Ticket {n}"), &format!("Text\n\nvia Telegram · {}", marker(&n.to_string())))
+            .await;
+    }
+    assert_eq!(office.looks_for_ticket(&lost, ANY_TIME, &|_| false).await, Found::Absent);
+    office.desk.fault("create", Fault::LoseAnswer);
+    let text = format!("Text\n\nvia Telegram · {lost}");
+    let error = office.api.create(&office.account, &new_ticket("Lost", &text)).await.unwrap_err();
+    assert_eq!(kind(&error), "may still run");
+    let Found::Ticket(found) = office.looks_for_ticket(&lost, ANY_TIME, &|_| false).await else { panic!() };
+    assert_eq!(office.reads(&found.ticket).await.subject, "Lost");
+    let is_known = |ticket: &TicketId| *ticket == found.ticket;
+    assert_eq!(office.looks_for_ticket(&lost, ANY_TIME, &is_known).await, Found::Absent);
+    office.desk.age(&found.ticket, Duration::from_secs(86_400));
+    let an_hour_ago = Clock::real().now().minus(Duration::from_secs(3600));
+    assert_eq!(office.looks_for_ticket(&lost, an_hour_ago, &|_| false).await, Found::Absent);
+    // A look that cannot be finished is no look.
+    for call in ["list", "detail"] {
+        office.desk.fault(call, Fault::Status(500));
+        let look = Look { markers: &[marker("none")], place: new_tickets(ANY_TIME, &|_| false) };
+        assert_eq!(kind(&office.api.find_by_marker(&office.account, look).await.unwrap_err()), "retry");
+    }
+    office.closes_clean();
+}
+
+async fn finds_a_lost_reply_by_its_marker(open: Open) {
+    let office = open(PATIENT).await;
+    let (lost, quoted) = (marker("lost"), marker("quoted"));
+    let ticket = office.creates("Help", "Text").await;
+    office.desk.staff_replies(&ticket, &format!("> via Telegram · {quoted}\nPlease restart it."));
+    office.desk.fault("reply", Fault::LoseAnswer);
+    let text = format!("Hello\n\nvia Telegram · {lost}");
+    let error = office.api.reply(&office.account, &ticket, &text).await.unwrap_err();
+    assert_eq!(kind(&error), "may still run");
+    let look = async |marker: &Marker| {
+        let place = LookIn::Replies(&ticket);
+        let look = Look { markers: std::slice::from_ref(marker), place };
+        office.api.find_by_marker(&office.account, look).await.unwrap()
+    };
+    let ours = office.reads(&ticket).await.messages.remove(1).id;
+    assert_eq!(look(&lost).await, Found::Reply(Some(ours)));
+    assert_eq!(look(&quoted).await, Found::Absent, "staff's quote is not our message");
+    office.closes_clean();
+}
+
+async fn each_ending_of_a_write_is_certain_or_unknown(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    for (n, (fault, expected, happened)) in [
+        (Fault::Status(500), "unknown", false),
+        (Fault::AnswerThen500, "unknown", true),
+        (Fault::Status(503), "unknown", false),
+        (Fault::Garbage, "unknown", false),
+        (Fault::Empty, "unknown", false),
+        (Fault::Status(502), "may still run", false),
+        (Fault::Status(504), "may still run", false),
+        (Fault::Status(520), "may still run", false),
+        (Fault::Status(408), "may still run", false),
+        (Fault::Status(499), "may still run", false),
+        (Fault::CutBefore, "may still run", false),
+        (Fault::LoseAnswer, "may still run", true),
+        (Fault::Status(302), "retry", false),
+        (Fault::Status(307), "retry", false),
+        (Fault::Status(429), "retry", false),
+        (Fault::Status(400), "refused", false),
+        (Fault::Status(409), "refused", false),
+        (Fault::Status(422), "refused", false),
+        (Fault::Status(401), "unauthorized", false),
+        (Fault::Status(403), "unauthorized", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!("Text number {n}.");
+        office.desk.fault("create", fault);
+        let error = office.api.create(&office.account, &new_ticket("Help", &text)).await.unwrap_err();
+        assert_eq!(kind(&error), expected, "create, {fault:?}: {error:?}");
+        office.desk.fault("reply", fault);
+        let error = office.api.reply(&office.account, &ticket, &text).await.unwrap_err();
+        assert_eq!(kind(&error), expected, "reply, {fault:?}: {error:?}");
+        assert_eq!(office.desk.times(&text), if happened { 2 } else { 0 }, "{fault:?}");
+    }
+    office.closes_clean();
+}
+
+async fn what_is_unknown_of_a_read_is_tried_again(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(502),
+        Fault::Status(408),
+        Fault::Status(302),
+        Fault::Garbage,
+        Fault::Empty,
+        Fault::CutBefore,
+        Fault::LoseAnswer,
+    ] {
+        office.desk.fault("detail", fault);
+        let error = office.api.ticket(&office.account, &ticket).await.unwrap_err();
+        assert_eq!(kind(&error), "retry", "{fault:?}: {error:?}");
+    }
+    assert!(office.api.ticket(&office.account, &ticket).await.is_ok());
+    // The refusal is certain, but whether the ticket is locked cannot be read: the call is made again.
+    office.desk.fault("reply", Fault::Status(400));
+    office.desk.fault("detail", Fault::Status(500));
+    let error = office.api.reply(&office.account, &ticket, "Hello?").await.unwrap_err();
+    assert_eq!(kind(&error), "retry");
+    office.closes_clean();
+}
+
+async fn too_many_calls_freeze_the_api(open: Open) {
+    let office = open(Duration::from_secs(5)).await;
+    let ticket = office.creates("Help", "Text").await;
+    office.desk.fault("reply", Fault::RetryAfter(600));
+    for n in 0..2 {
+        let error = office.api.reply(&office.account, &ticket, &format!("Number {n}")).await.unwrap_err();
+        let ApiError::Retry { after: Some(after), .. } = error else { panic!("{error:?}") };
+        assert!(after > Duration::from_secs(500) && after <= Duration::from_secs(600), "{after:?}");
+    }
+    assert_eq!(office.desk.times("Number"), 0, "the second call was not made");
+    office.closes_clean();
+}
+
+async fn a_hanging_call_may_still_run(open: Open) {
+    let office = open(Duration::from_millis(400)).await;
+    office.desk.fault("create", Fault::Hang(Duration::from_secs(600)));
+    let error = office.api.create(&office.account, &new_ticket("Help", "Hanging text")).await.unwrap_err();
+    assert_eq!(kind(&error), "may still run");
+    assert_eq!(office.desk.times("Hanging text"), 1, "and it did");
+    office.desk.fault("list", Fault::Hang(Duration::from_secs(600)));
+    assert_eq!(kind(&office.api.tickets(&office.account, 1).await.unwrap_err()), "retry");
+    office.closes_clean();
+}
+
+async fn a_server_that_is_not_there_was_surely_not_reached(open: Open) {
+    let office = open(PATIENT).await;
+    let Office { api, account, desk } = office;
+    drop(desk);
+    let error = api.create(&account, &new_ticket("Help", "Text")).await.unwrap_err();
+    assert_eq!(kind(&error), "retry", "{error:?}");
+}
+
+async fn knows_the_servers_time(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    let now = Clock::real().now();
+    let shown = office.api.server_time(now);
+    let created = office.reads(&ticket).await.created.unwrap();
+    let apart = shown.since(created).max(created.since(shown));
+    assert!(apart < Duration::from_secs(10), "{shown} and {created}");
+    office.closes_clean();
+}
+
+// === impl Office ===
+
+impl Office {
+    async fn creates(&self, subject: &str, text: &str) -> TicketId {
+        self.api.create(&self.account, &new_ticket(subject, text)).await.unwrap().ticket
+    }
+
+    async fn replies(&self, ticket: &TicketId, text: &str) -> Option<TicketMessageId> {
+        self.api.reply(&self.account, ticket, text).await.unwrap()
+    }
+
+    async fn reads(&self, ticket: &TicketId) -> Ticket {
+        self.api.ticket(&self.account, ticket).await.unwrap()
+    }
+
+    async fn looks_for_ticket(
+        &self,
+        marker: &Marker,
+        since: Timestamp,
+        is_known: &(dyn Fn(&TicketId) -> bool + Sync),
+    ) -> Found {
+        let look = Look { markers: std::slice::from_ref(marker), place: new_tickets(since, is_known) };
+        self.api.find_by_marker(&self.account, look).await.unwrap()
+    }
+
+    fn closes_clean(&self) {
+        assert_eq!(self.desk.violations(), Vec::<String>::new());
+    }
+}
+
+fn new_tickets<'a>(since: Timestamp, is_known: &'a (dyn Fn(&TicketId) -> bool + Sync)) -> LookIn<'a> {
+    LookIn::NewTickets { since, subject: "Lost", is_known }
+}
+
+fn new_ticket(subject: &str, text: &str) -> NewTicket {
+    NewTicket { subject: subject.to_owned(), text: text.to_owned(), topic: None, property: None }
+}
+
+fn file(name: &str, bytes: Vec<u8>) -> Upload {
+    let mime = "application/octet-stream".to_owned();
+    Upload { name: name.to_owned(), mime, size: bytes.len() as u64, content: whole(bytes) }
+}
+
+fn marker(key: &str) -> Marker {
+    Marker::of(&InstanceSecret::new([7; 32], None), key)
+}
+
+fn kind(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Retry { .. } => "retry",
+        ApiError::Unknown { may_still_run: true, .. } => "may still run",
+        ApiError::Unknown { may_still_run: false, .. } => "unknown",
+        ApiError::Refused(_) => "refused",
+        ApiError::Unauthorized(_) => "unauthorized",
+        ApiError::NotFound(_) => "not found",
+        ApiError::Locked(_) => "locked",
+        ApiError::Unsupported(_) => "unsupported",
+    }
+}
+
+// === Paradarum ===
+
+const ACCOUNT: i64 = 12;
+const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
+
+fn paradarum_office(patience: Duration) -> BoxFuture<'static, Office> {
+    paradarum_with(DeskOptions::default(), move |settings| settings.call_timeout = patience).boxed()
+}
+
+async fn paradarum_with(options: DeskOptions, set: impl FnOnce(&mut Settings)) -> Office {
+    let desk = DeskStandIn::start(options).await.unwrap();
+    desk.add_account(ACCOUNT, KEY);
+    let mut settings = Settings::new(ApiName::new("paradarum"), desk.base_url().parse().unwrap());
+    settings.key = Some(Secret::new(KEY));
+    settings.max_calls_per_second = 0.0;
+    settings.page_size = 3;
+    settings.transfer_timeout = PATIENT;
+    set(&mut settings);
+    let api = Paradarum::new(settings, &tls::client_config(None).unwrap(), Clock::real()).unwrap();
+    let account = Access { remote: ACCOUNT.to_string(), key: None };
+    Office { api: Arc::new(api), account, desk: Box::new(desk) }
+}
+
+impl Counterpart for DeskStandIn {
+    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId {
+        TicketMessageId::new(DeskStandIn::staff_replies(self, number(ticket), text).unwrap().to_string())
+    }
+
+    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]) {
+        let message = desk::MessageId(message.as_str().parse().unwrap());
+        DeskStandIn::staff_attaches(self, number(ticket), Some(message), name, bytes).unwrap();
+    }
+
+    fn resolve(&self, ticket: &TicketId) {
+        self.staff_resolves(number(ticket)).unwrap();
+    }
+
+    fn lock(&self, ticket: &TicketId) {
+        self.staff_closes(number(ticket)).unwrap();
+    }
+
+    fn remove(&self, ticket: &TicketId) {
+        self.staff_removes(number(ticket)).unwrap();
+    }
+
+    fn age(&self, ticket: &TicketId, by: Duration) {
+        DeskStandIn::age(self, number(ticket), by).unwrap();
+    }
+
+    fn add_property(&self) -> (String, String) {
+        (DeskStandIn::add_property(self, ACCOUNT, "example.com").to_string(), "example.com".to_owned())
+    }
+
+    fn times(&self, text: &str) -> usize {
+        self.find_text(text).len()
+    }
+
+    fn fault(&self, call: &str, fault: Fault) {
+        self.faults().next(call, fault);
+    }
+
+    fn revoke_key(&self) {
+        DeskStandIn::revoke_key(self, ACCOUNT);
+    }
+
+    fn violations(&self) -> Vec<String> {
+        DeskStandIn::violations(self)
+    }
+}
+
+fn number(ticket: &TicketId) -> desk::TicketId {
+    desk::TicketId(ticket.as_str().parse().unwrap())
+}
+
+/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
+#[tokio::test]
+async fn paradarum_in_another_dress() {
+    let options = DeskOptions {
+        staff_flag: Some("fromSupport".to_owned()),
+        message_text_key: "content".to_owned(),
+        messages_key: "thread".to_owned(),
+        attachments_key: "files".to_owned(),
+        attachment_name_key: "originalFileName".to_owned(),
+        created_key: "created".to_owned(),
+        list_has_updated_at: true,
+        reply_answers_id: false,
+        timestamps: desk::Timestamps::Bare,
+        enums: desk::Enums::Name,
+        clock_skew: jiff::SignedDuration::from_hours(2),
+        max_page_size: 2,
+        ..DeskOptions::default()
+    };
+    let office = paradarum_with(options, |settings| {
+        settings.staff_flag = vec!["fromSupport".to_owned()];
+        settings.messages_key = "thread".to_owned();
+        settings.attachments_key = "files".to_owned();
+    })
+    .await;
+    let lost = marker("lost");
+    for n in 0..5 {
+        office.creates(&format!("Ticket {n}"), "Text").await;
+    }
+    let ticket = office.creates("Lost", &format!("Text · {lost}")).await;
+    let now = office.api.server_time(Clock::real().now());
+    let since = now.minus(Duration::from_secs(900));
+    assert!(
+        matches!(office.looks_for_ticket(&lost, since, &|_| false).await, Found::Ticket(found) if found.ticket == ticket)
+    );
+    assert_eq!(office.replies(&ticket, "Hello").await, None);
+    office.api.upload(&office.account, &ticket, None, file("a.txt", vec![1])).await.unwrap();
+    let staff = office.desk.staff_replies(&ticket, "We look.");
+    let read = office.reads(&ticket).await;
+    let by: Vec<_> = read.messages.iter().map(|message| (message.by, message.text.as_str())).collect();
+    assert_eq!(by, [(Author::Customer, "Hello"), (Author::Staff, "We look.")]);
+    assert_eq!((&read.messages[1].id, read.attachments[0].name.as_str()), (&staff, "a.txt"));
+    office.desk.lock(&ticket);
+    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed);
+    office.closes_clean();
+}
+
+/// Where a name is other than we think, a look finds nothing; that is not “absent”.
+#[tokio::test]
+async fn paradarum_with_a_wrong_name_cannot_know() {
+    for options in [
+        DeskOptions { messages_key: "thread".to_owned(), ..DeskOptions::default() },
+        DeskOptions { message_text_key: "words".to_owned(), ..DeskOptions::default() },
+    ] {
+        let office = paradarum_with(options, |_| {}).await;
+        let ticket = office.creates("Help", "Text").await;
+        office.replies(&ticket, &format!("Hello · {}", marker("lost"))).await;
+        let look = Look { markers: &[marker("lost")], place: LookIn::Replies(&ticket) };
+        assert_eq!(office.api.find_by_marker(&office.account, look).await.unwrap(), Found::CannotKnow);
+    }
+}
+
+/// Without the staff flag nobody is taken for staff or customer by guess.
+#[tokio::test]
+async fn paradarum_without_a_staff_flag_leaves_authors_open() {
+    let options = DeskOptions { staff_flag: None, ..DeskOptions::default() };
+    let office = paradarum_with(options, |_| {}).await;
+    let ticket = office.creates("Help", "Text").await;
+    office.replies(&ticket, "Hello").await;
+    office.desk.staff_replies(&ticket, "We look.");
+    assert!(office.reads(&ticket).await.messages.iter().all(|message| message.by == Author::Unsaid));
+}
