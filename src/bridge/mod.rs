@@ -8,14 +8,19 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod answered;
 pub mod bounced;
 pub mod buttons;
+pub mod chat_parts;
 pub mod circuit;
 pub mod closing;
 pub mod commands;
 pub mod context;
 pub mod control;
+pub mod deliver_chat;
+pub mod deliver_mail;
 pub mod delivery;
+pub mod digest;
 pub mod filing;
 pub mod gather;
 pub mod held;
@@ -31,12 +36,20 @@ pub mod outcome;
 pub mod provenance;
 pub mod question;
 pub mod receipts;
+pub mod recipients;
 pub mod reconcile;
+pub mod sending;
+pub mod staff_files;
 pub mod staff_watch;
 pub mod steps;
 pub mod thread_chat;
 pub mod thread_mail;
 pub mod threading;
 pub mod ticket_list;
+pub mod trouble;
 pub mod turn;
+pub mod undelivered;
 pub mod uploads;
+
+#[cfg(test)]
+pub(crate) mod town_tests;
