@@ -26,6 +26,7 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> String {
     let plain = join(message, &message.text_body, raw);
     // Some programs send an empty text beside the HTML that they mean.
     let text = if plain.trim().is_empty() { join(message, &message.html_body, raw) } else { plain };
+    let text = if text.trim().is_empty() { undivided(message) } else { text.into() };
     clean(&text)
 }
 
@@ -34,7 +35,9 @@ pub(super) fn files(message: &Message<'_>, raw: &[u8], blob: &BlobId, quotes: bo
     let html = message.html_bodies().find_map(|part| part.text_contents().filter(|_| part.is_text_html()));
     let quote_begins = html.filter(|_| quotes).and_then(quote_begins);
     let wanted = |part: &MessagePart<'_>| {
-        !is_tracking_pixel(part) && !(is_inline_picture(part) && only_quoted(part, html, quote_begins))
+        !is_undivided(part)
+            && !is_tracking_pixel(part)
+            && !(is_inline_picture(part) && only_quoted(part, html, quote_begins))
     };
     message
         .attachments
@@ -56,6 +59,16 @@ pub(super) fn attachment(raw: &[u8], nth: usize) -> Option<Bytes> {
     let message = MessageParser::default().parse(raw)?;
     let part = message.part(*message.attachments.get(nth)?)?;
     Some(Bytes::copy_from_slice(&bytes(part, raw)))
+}
+
+/// A multipart whose boundary is missing or wrong: the parser keeps it whole.
+fn undivided<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
+    let part = message.parts.iter().find(|part| is_undivided(part));
+    part.and_then(MessagePart::text_contents).unwrap_or_default().into()
+}
+
+fn is_undivided(part: &MessagePart<'_>) -> bool {
+    part.is_text() && part.content_type().is_some_and(|kind| kind.ctype().eq_ignore_ascii_case("multipart"))
 }
 
 /// As its sender encoded it: a text file keeps its charset.
