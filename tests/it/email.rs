@@ -11,7 +11,7 @@ use ticket_bridge::channel::email::{
 use ticket_bridge::channel::intake::{Begin, Cursor, Intake, IntakeStopped, Request};
 use ticket_bridge::channel::{Channel, OutgoingFile, OutgoingMail, Parcel, SendError};
 use ticket_bridge::model::ids::{MailAddress, MailId, MailboxName};
-use ticket_bridge::model::inbound::{Automatic, Inbound, LeftOutWhy, MailOrigin, Message, Origin};
+use ticket_bridge::model::inbound::{Automatic, Inbound, LeftOutWhy, MailOrigin, Message, Origin, What};
 use ticket_bridge::runtime::backoff::Backoff;
 use ticket_bridge::runtime::byte_stream::{collect, whole};
 use ticket_bridge::runtime::tls::client_config;
@@ -449,7 +449,7 @@ async fn a_wrong_password_is_told_and_an_outage_waited_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_dies_within_a_batch_loses_nothing_and_doubles_nothing() {
-    let server = HalfServer::start().await;
+    let server = HalfServer::start(None).await;
     let desk = Desk::new();
     let mut settings = settings_for(server.port);
     settings.start = Start::All;
@@ -461,6 +461,18 @@ async fn a_connection_that_dies_within_a_batch_loses_nothing_and_doubles_nothing
     let bodies = server.bodies.lock().unwrap().clone();
     assert_eq!(bodies.first().map(String::as_str), Some("1:3"), "all at once at first");
     assert!(bodies.iter().skip(1).all(|set| !set.contains('1')), "the first was safe: {bodies:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_the_server_refuses_to_give_out_is_told_and_passed() {
+    let server = HalfServer::start(Some(2)).await;
+    let desk = Desk::new();
+    let running = desk.run(Settings { start: Start::All, ..settings_for(server.port) });
+    let items = desk.journal.until_items(3).await;
+    running.stop().await;
+    assert_eq!(desk.journal.subjects(), ["m1", "", "m3"]);
+    let What::Unreadable { reason, raw: None } = &items[1].what else { panic!("{:?}", items[1].what) };
+    assert!(reason.contains("cannot read it"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -665,7 +677,7 @@ async fn dying_server(dies_at: &'static str) -> u16 {
     port
 }
 
-/// An IMAP server of three mails that dies after each body that it gave out.
+/// An IMAP server of three mails that dies after each body that it gave out, or refuses one of them.
 struct HalfServer {
     port: u16,
     /// The sets of UIDs whose bodies were asked for.
@@ -673,14 +685,14 @@ struct HalfServer {
 }
 
 impl HalfServer {
-    async fn start() -> Self {
+    async fn start(refused: Option<u32>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let asked = bodies.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let _ = Self::serve(BufReader::new(stream), &asked).await;
+                let _ = Self::serve(BufReader::new(stream), refused, &asked).await;
             }
         });
         Self { port, bodies }
@@ -688,6 +700,7 @@ impl HalfServer {
 
     async fn serve(
         mut stream: BufReader<tokio::net::TcpStream>,
+        refused: Option<u32>,
         asked: &Mutex<Vec<String>>,
     ) -> std::io::Result<()> {
         stream.write_all(b"* OK hello\r\n").await?;
@@ -697,13 +710,26 @@ impl HalfServer {
             let set = command.split(' ').nth(2).unwrap_or_default();
             if command.contains("BODY.PEEK[]") {
                 asked.lock().unwrap().push(set.to_owned());
-                let uid = set.split([':', ',']).next().unwrap();
-                let mail = mail(&format!("m{uid}")).replace('\n', "\r\n");
-                let half = format!(
-                    "* {uid} FETCH (UID {uid} BODY[] {{{}}}\r\n{mail})\r\n* 9 FETCH (UID",
-                    mail.len()
-                );
-                return stream.write_all(half.as_bytes()).await;
+                let bounds: Vec<u32> = set.split([':', ',']).map(|uid| uid.parse().unwrap()).collect();
+                let (first, last) = (bounds[0], *bounds.last().unwrap());
+                let body = |uid: u32| {
+                    let mail = mail(&format!("m{uid}")).replace('\n', "\r\n");
+                    format!("* {uid} FETCH (UID {uid} BODY[] {{{}}}\r\n{mail})\r\n", mail.len())
+                };
+                match refused {
+                    None => {
+                        return stream.write_all(format!("{}* 9 FETCH (UID", body(first)).as_bytes()).await;
+                    }
+                    Some(uid) if (first..=last).contains(&uid) => {
+                        stream.write_all(format!("{tag} NO cannot read it\r\n").as_bytes()).await?;
+                    }
+                    Some(_) => {
+                        let bodies: String = (first..=last).map(body).collect();
+                        stream.write_all(format!("{bodies}{tag} OK done\r\n").as_bytes()).await?;
+                    }
+                }
+                line.clear();
+                continue;
             }
             let answer = match command.split(' ').next().unwrap() {
                 "CAPABILITY" => "* CAPABILITY IMAP4rev1\r\n".to_owned(),
