@@ -32,6 +32,7 @@ pub mod provenance;
 pub mod question;
 pub mod receipts;
 pub mod reconcile;
+pub mod staff_watch;
 pub mod steps;
 pub mod thread_chat;
 pub mod thread_mail;

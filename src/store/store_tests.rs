@@ -160,6 +160,7 @@ fn conversation(store: &Store) -> Conversation {
         successor: None,
         predecessor: None,
         quiet: vec![],
+        create_parked: None,
     }
 }
 

@@ -102,7 +102,12 @@ impl Watcher {
                         self.gone(known).await?;
                     }
                     (Looked::Missing, Some(_)) => {
-                        self.failed(visit, &subject.ticket, "the list shows it, but it cannot be found", done);
+                        self.failed(
+                            visit,
+                            &subject.ticket,
+                            "the list shows it, but it cannot be found",
+                            done,
+                        );
                     }
                     _ => {}
                 }

@@ -146,9 +146,10 @@ impl Agenda {
             return None;
         }
         let warm = self.rhythm.warm();
-        let resting = self.accounts.iter().filter(|(_, entry)| {
-            entry.not_before <= now && now.since(entry.looked) >= warm
-        });
+        let resting = self
+            .accounts
+            .iter()
+            .filter(|(_, entry)| entry.not_before <= now && now.since(entry.looked) >= warm);
         let (account, _) = resting.min_by_key(|(_, entry)| entry.looked)?;
         self.spared = now;
         Some(account.clone())

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn a_date_without_a_fraction_in_the_first_second_counts_as_later() {
         let began = Timestamp::from_millis(10_500);
-        for (dated, before) in [(9_999, true), (10_499, true), (10_500, false), (9_000, true), (10_000, false)] {
+        for (dated, before) in
+            [(9_999, true), (10_499, true), (10_500, false), (9_000, true), (10_000, false)]
+        {
             assert_eq!(is_before(Timestamp::from_millis(dated), began), before, "{dated}");
         }
     }

@@ -52,7 +52,8 @@ pub(super) fn closed(bridge: &Bridge, conversation: &Conversation) -> Result<Vec
     let Some(ticket) = &conversation.ticket else { return Ok(Vec::new()) };
     let occasion = format!("{}/{ticket}/{}", conversation.api, bridge.now().as_millis());
     let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });
-    let mut jobs = tell_places(bridge, conversation, &format!("closed/{occasion}"), "closed_by_staff", &values)?;
+    let mut jobs =
+        tell_places(bridge, conversation, &format!("closed/{occasion}"), "closed_by_staff", &values)?;
     jobs.extend(alerts::closed(bridge, &occasion, "staff", false, conversation));
     Ok(jobs)
 }
@@ -64,8 +65,7 @@ pub(super) fn gone(
     conversation: Option<&Conversation>,
 ) -> Result<(Vec<NewJob>, Vec<Change>), StoreError> {
     let ticket = &watch.ticket;
-    let mut changes =
-        vec![Change::Unwatch(watch.api.clone(), watch.account.clone(), ticket.clone())];
+    let mut changes = vec![Change::Unwatch(watch.api.clone(), watch.account.clone(), ticket.clone())];
     let Some(conversation) = conversation else { return Ok((Vec::new(), changes)) };
     let key = format!("gone/{}/{ticket}", watch.api);
     let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::Timing,
-    model::conversation::TicketStatus,
-    runtime::clock::Timestamp,
-    store::rows::TicketWatch,
+    config::Timing, model::conversation::TicketStatus, runtime::clock::Timestamp, store::rows::TicketWatch,
     ticket_api::TicketLine,
 };
 
@@ -146,14 +143,9 @@ mod tests {
     #[test]
     fn heat_follows_the_last_sign_of_life() {
         let rhythm = Rhythm::of(&Timing::default());
-        for (silent, interval) in [
-            (0, 15),
-            (3600, 15),
-            (3601, 120),
-            (3 * 86_400, 120),
-            (3 * 86_400 + 1, 1800),
-            (10_000_000, 1800),
-        ] {
+        for (silent, interval) in
+            [(0, 15), (3600, 15), (3601, 120), (3 * 86_400, 120), (3 * 86_400 + 1, 1800), (10_000_000, 1800)]
+        {
             assert_eq!(rhythm.interval(ago(silent), NOW), Duration::from_secs(interval), "{silent} s silent");
         }
         assert_eq!(rhythm.interval(NOW.plus(Duration::from_secs(9)), NOW), Duration::from_secs(15));
@@ -170,7 +162,12 @@ mod tests {
         for (case, known, listed, looks) in [
             ("never seen", None, Some(line(Open, Some("a"))), true),
             ("the same", Some(changed("a")), Some(line(Open, Some("a"))), false),
-            ("the same for a day", Some(TicketWatch { looked: ago(86_400), ..changed("a") }), Some(line(Open, Some("a"))), false),
+            (
+                "the same for a day",
+                Some(TicketWatch { looked: ago(86_400), ..changed("a") }),
+                Some(line(Open, Some("a"))),
+                false,
+            ),
             ("changed", Some(changed("a")), Some(line(Open, Some("b"))), true),
             ("just closed", Some(changed("a")), Some(line(Closed, Some("a"))), true),
             ("closed before", Some(closed(changed("a"))), Some(line(Closed, Some("a"))), false),
@@ -178,10 +175,25 @@ mod tests {
             ("files may have come", Some(again(NOW)), Some(line(Closed, Some("a"))), true),
             ("files may come later", Some(again(later)), Some(line(Closed, Some("a"))), false),
             ("a list without changes, hot", Some(watch(ago(15), ago(15))), Some(line(Open, None)), true),
-            ("a list without changes, just seen", Some(watch(ago(14), ago(15))), Some(line(Open, None)), false),
-            ("a list without changes, cold", Some(watch(ago(900), ago(9_000_000))), Some(line(Open, None)), false),
+            (
+                "a list without changes, just seen",
+                Some(watch(ago(14), ago(15))),
+                Some(line(Open, None)),
+                false,
+            ),
+            (
+                "a list without changes, cold",
+                Some(watch(ago(900), ago(9_000_000))),
+                Some(line(Open, None)),
+                false,
+            ),
             ("just written by us", Some(watch(Timestamp::EPOCH, NOW)), Some(line(Open, Some("a"))), true),
-            ("closed, a list without changes", Some(closed(watch(ago(9_000), ago(9_000)))), Some(line(Closed, None)), false),
+            (
+                "closed, a list without changes",
+                Some(closed(watch(ago(9_000), ago(9_000)))),
+                Some(line(Closed, None)),
+                false,
+            ),
             ("not listed, hot", Some(watch(ago(15), ago(15))), None, true),
             ("not listed, closed", Some(closed(watch(ago(9_000), ago(9_000)))), None, false),
             ("looked at in the future", Some(watch(later, ago(9_000_000))), None, true),

@@ -40,15 +40,18 @@ struct Town {
     intake: Intake,
     bridge: Bridge,
     shutdown: Shutdown,
+    /// The spool's; it goes with the town.
+    _folder: tempfile::TempDir,
 }
 
 impl Town {
     async fn new() -> Self {
         let server = TelegramStandIn::start(Options::default()).await.unwrap();
         let bot = bot(&server, &server.token());
-        let (intake, requests) = Intake::new(Spool {}, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let (intake, requests) = Intake::new(Spool::open(folder.path(), 1_000_000).unwrap(), 4);
         let bridge = Bridge { requests, cursor: None, taken: Vec::new() };
-        Self { server, bot, intake, bridge, shutdown: Shutdown::new() }
+        Self { server, bot, intake, bridge, shutdown: Shutdown::new(), _folder: folder }
     }
 
     fn polls(&self) -> tokio::task::JoinHandle<()> {

@@ -31,7 +31,8 @@ impl Door {
         let tls = tls::client_config(None).unwrap();
         let settings = Settings::new(Secret::new(server.token()), server.base_url());
         let bot = Telegram::new(settings, &tls, Clock::real()).unwrap();
-        let (intake, requests) = Intake::new(Spool {}, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let (intake, requests) = Intake::new(Spool::open(folder.path(), 1_000_000).unwrap(), 4);
         let url = "https://bridge.example/telegram/hook".parse().unwrap();
         let webhook = bot.webhook(
             intake,
