@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+pub use crate::bridge::answered::answered;
+pub(super) use crate::bridge::undelivered::unreached;
+
 use crate::{
-    bridge::{context::Bridge, provenance::day_and_time},
+    bridge::{answered::FILED, context::Bridge, provenance::day_and_time},
     model::{
         button::{Action, Button},
         conversation::Conversation,
@@ -82,7 +85,7 @@ pub fn filed(
         about: Some((conversation.api.clone(), ticket.clone())),
         actions: Vec::new(),
     };
-    tell(bridge, Some(&conversation.account), mailbox_of(filing), format!("alert/filed/{}", job.key), told)
+    tell(bridge, Some(&conversation.account), mailbox_of(filing), format!("{FILED}{}", job.key), told)
 }
 
 /// A customer closed his ticket, or staff did.
@@ -194,7 +197,7 @@ pub fn quarantined(
     tell(bridge, account, Some(&mail.mailbox), alert_key(bridge, job), told)
 }
 
-fn decisions(job: &Job) -> Vec<(&'static str, Action)> {
+pub(super) fn decisions(job: &Job) -> Vec<(&'static str, Action)> {
     vec![
         ("button_it_is_there", Action::ItIsThere(job.id)),
         ("button_send_again", Action::SendAgain(job.id)),
@@ -203,7 +206,7 @@ fn decisions(job: &Job) -> Vec<(&'static str, Action)> {
 }
 
 /// A job can need a person more than once; each time is told.
-fn alert_key(bridge: &Bridge, job: &Job) -> String {
+pub(super) fn alert_key(bridge: &Bridge, job: &Job) -> String {
     format!("alert/{}/{}", job.id, bridge.now().as_millis())
 }
 
@@ -236,11 +239,11 @@ pub fn url(bridge: &Bridge, conversation: &Conversation, ticket: Option<&TicketI
     bridge.panel_url(&conversation.api, &account.remote, ticket?.as_str())
 }
 
-fn excerpt(inbound: &Inbound) -> Option<String> {
+pub(super) fn excerpt(inbound: &Inbound) -> Option<String> {
     inbound.message().map(|message| message.text.clone()).filter(|text| !text.trim().is_empty())
 }
 
-fn channel_name(place: &Place) -> &'static str {
+pub(super) fn channel_name(place: &Place) -> &'static str {
     match place {
         Place::Chat { .. } => "Telegram",
         Place::Mail { .. } => "e-mail",

@@ -1,6 +1,7 @@
 //! Doors for people: one file per command.
 
 mod check;
+mod demo;
 pub mod error;
 pub mod output;
 mod run;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Demo(demo::Args),
 }
 
 /// Runs one command line, its program name included, and says how the process is to end.
@@ -43,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
     let done = match cli.command {
         Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
+        Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ pub mod bridge_process;
 pub mod desk;
 pub mod faults;
 pub mod post_office;
+pub mod scene;
 pub mod script;
 pub mod telegram;
 pub mod town;

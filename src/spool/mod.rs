@@ -189,13 +189,11 @@ impl Spool {
         let mut touched = std::collections::BTreeSet::new();
         for blob in blobs {
             match BlobName::parse(blob) {
-                Some(BlobName::Record(place)) => {
-                    if segments::mark_dead(&self.inner.dir, place)? {
-                        touched.insert(place.segment);
-                    }
+                Some(BlobName::Record(place)) if segments::mark_dead(&self.inner.dir, place)? => {
+                    touched.insert(place.segment);
                 }
                 Some(BlobName::Large(name)) => self.freed(large::remove(&self.inner.dir, name)?),
-                None => {}
+                Some(BlobName::Record(_)) | None => {}
             }
         }
         for segment in touched {

@@ -62,10 +62,14 @@ pub(super) struct Shared {
     pub(super) trouble: Mutex<Option<String>>,
 }
 
-/// An operation answers whether it is to be kept, and what tells its waiter.
+/// Tells the waiter whether it was written.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Answers whether what it did is to be kept.
+type Operation = Box<dyn FnOnce(&mut Txn<'_>) -> (bool, Answer) + Send>;
+
+/// What the committer is asked.
 pub(super) enum Request {
-    Operation(Box<dyn FnOnce(&mut Txn<'_>) -> (bool, Answer) + Send>),
+    Operation(Operation),
     /// Looks at everything while nothing is written.
     Look(Box<dyn FnOnce(&Db) + Send>),
 }
@@ -336,12 +340,7 @@ impl Shared {
 pub(super) const LAST_KEY: &str = "last";
 
 /// Runs one operation over what the batch has gathered; a failed one leaves nothing there.
-fn run(
-    operation: Box<dyn FnOnce(&mut Txn<'_>) -> (bool, Answer) + Send>,
-    db: &Db,
-    batch: &mut Batch,
-    shared: &Shared,
-) -> Option<Answer> {
+fn run(operation: Operation, db: &Db, batch: &mut Batch, shared: &Shared) -> Option<Answer> {
     let mut txn = Txn::new(db, batch, shared);
     match catch_unwind(AssertUnwindSafe(|| operation(&mut txn))) {
         Ok((keep, tell)) => {

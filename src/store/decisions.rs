@@ -3,6 +3,7 @@
 use super::{
     Store, StoreError,
     change::Change,
+    jobs::spooled,
     lanes::LaneChange,
     trees::{JOBS, STEPS},
     txn::{Effect, Txn},
@@ -54,8 +55,11 @@ impl Store {
         follow_ups: Vec<NewJob>,
     ) -> Result<bool, StoreError> {
         let follow_ups = self.prepare(follow_ups).await?;
-        self.commit(move |txn| {
-            let Some(mut row) = txn.take_aside(job)? else { return Ok(false) };
+        self.commit_naming(spooled(&follow_ups), move |txn| {
+            let Some(mut row) = txn.take_aside(job)? else {
+                follow_ups.iter().try_for_each(|job| txn.orphan(&job.blobs()))?;
+                return Ok(false);
+            };
             row.state = State::Done { at: txn.now };
             txn.place_row(job, &row)?;
             txn.apply_all(changes)?;

@@ -120,7 +120,8 @@ impl Store {
         Ok(sync_directory_of(file)?)
     }
 
-    /// Makes a store of a dump in a directory that has none. Without a secret in it, a new one is made at the next start.
+    /// Makes a store of a dump in a directory that has none. Without a secret in either,
+    /// a new one is made: older markers, tokens and buttons are no longer known then.
     pub fn import(from: impl Read, dir: &Path, clock: &Clock) -> Result<(), DumpError> {
         opening::prepare_directory(dir)?;
         let files = Files::of(dir);
@@ -129,8 +130,8 @@ impl Store {
         }
         let spool = Spool::open(&files.spool, u64::MAX)?;
         let (db, secret) = build(from, &files, &spool)?;
-        if let (Some(secret), None) = (secret, secret_file::read(&files.secret)?) {
-            secret_file::write(&files.secret, &secret)?;
+        if secret_file::read(&files.secret)?.is_none() {
+            secret_file::write(&files.secret, &secret.unwrap_or_else(secret_file::make))?;
         }
         let last = last_of(&db)?;
         seal(&files, db, last, None, clock)

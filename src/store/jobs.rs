@@ -26,7 +26,7 @@ use crate::{
 /// A longer task goes to the spool.
 pub(super) const LARGEST_TASK: usize = 2048;
 /// A longer reason is cut, so that a job can always be set aside.
-const LONGEST_WHY: usize = 600;
+const LONGEST_WHY: usize = 400;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Row {
@@ -68,6 +68,20 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn blobs(&self) -> Vec<BlobId> {
         blobs::of_new(&self.stored, &self.job.task)
+    }
+}
+
+/// The blobs that were made only for these jobs' rows.
+pub(super) fn spooled<'a>(jobs: impl IntoIterator<Item = &'a Prepared>) -> Vec<BlobId> {
+    jobs.into_iter().filter_map(|job| job.stored.blob()).collect()
+}
+
+impl StoredTask {
+    pub(super) fn blob(&self) -> Option<BlobId> {
+        match self {
+            Self::Here(_) => None,
+            Self::Spooled(blob) => Some(blob.clone()),
+        }
     }
 }
 
@@ -133,6 +147,8 @@ impl Row {
 impl Store {
     /// Puts the tasks that are too long for a row into the spool.
     pub(super) async fn prepare(&self, jobs: Vec<NewJob>) -> Result<Vec<Prepared>, StoreError> {
+        // While nothing can be committed, nothing is spooled for it either.
+        self.read(|_| Ok(()))?;
         let mut prepared = Vec::with_capacity(jobs.len());
         // Side by side, so that one sync serves them all.
         let stored =
@@ -151,6 +167,26 @@ impl Store {
         }
         let blob = self.shared().spool.put(json.into()).await;
         Ok(StoredTask::Spooled(blob.map_err(|error| StoreError::Unavailable(chain(&error)))?))
+    }
+
+    /// Commits what names `spooled`; when it surely was not written, those bytes are dropped.
+    pub(super) async fn commit_naming<R: Send + 'static>(
+        &self,
+        spooled: Vec<BlobId>,
+        operation: impl FnOnce(&mut Txn<'_>) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let result = self.commit(operation).await;
+        // After trouble with the disk nobody knows; the next start's sweep does.
+        if matches!(&result, Err(error) if !matches!(error, StoreError::Unavailable(_)))
+            && !spooled.is_empty()
+        {
+            let spool = self.shared().spool.clone();
+            let dropped = tokio::task::spawn_blocking(move || spool.drop_blobs(&spooled)).await;
+            if !matches!(dropped, Ok(Ok(()))) {
+                tracing::warn!("Spooled bytes could not be dropped; the next start sweeps them.");
+            }
+        }
+        result
     }
 
     /// Any job still stored, done ones included, with its steps.
@@ -319,7 +355,9 @@ fn cut(state: &mut State) {
     }
 }
 
+/// Short enough for a row, also as JSON, which writes a control character as six.
 pub(super) fn shorten(why: &mut String) {
+    *why = why.replace(char::is_control, " ");
     if why.len() > LONGEST_WHY {
         let at = (0..=LONGEST_WHY).rev().find(|at| why.is_char_boundary(*at)).unwrap_or(0);
         why.truncate(at);

@@ -6,7 +6,7 @@ use super::{
     Accepted, Arrival, Dedup, Lease, Store, StoreError,
     change::Change,
     cursors,
-    jobs::Prepared,
+    jobs::{Prepared, spooled},
     tree::hashed,
     trees::{DEDUP, SEEN},
     txn::Txn,
@@ -59,7 +59,8 @@ impl Store {
         }
         let (source, fence) = (lease.source.clone(), lease.fence);
         let shared = self.shared().clone();
-        self.commit(move |txn| {
+        let spooled = spooled(ready.iter().flat_map(|arrival| &arrival.jobs));
+        self.commit_naming(spooled, move |txn| {
             if shared.sources().get(&source) != Some(&fence) {
                 return Err(StoreError::Stale);
             }
@@ -80,7 +81,7 @@ impl Store {
         changes: Vec<Change>,
     ) -> Result<Vec<Option<JobId>>, StoreError> {
         let jobs = self.prepare(jobs).await?;
-        self.commit(move |txn| {
+        self.commit_naming(spooled(&jobs), move |txn| {
             txn.apply_all(changes)?;
             txn.insert_jobs(jobs)
         })

@@ -242,3 +242,9 @@ impl Drop for Inner {
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod damage_tests;
+
+#[cfg(test)]
+mod queue_tests;

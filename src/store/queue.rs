@@ -6,7 +6,7 @@ use super::{
     Claim, Store, StoreError, blobs,
     change::Change,
     committer::Shared,
-    jobs::{Row, steps_of},
+    jobs::{Row, spooled, steps_of},
     lanes::{Held, LaneChange},
     trees::JOBS,
     txn::{Effect, Txn},
@@ -100,7 +100,7 @@ impl Store {
         let ticket = claim.ticket()?;
         let stored = self.prepare_task(&task).await?;
         let named = blobs::of_new(&stored, &task);
-        self.commit(move |txn| {
+        self.commit_naming(stored.blob().into_iter().collect(), move |txn| {
             let mut head = txn.head(&ticket)?;
             let before = std::mem::take(&mut head.blobs);
             // What steps named stays named: a task's blobs are only its own and its messages'.
@@ -134,7 +134,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ticket = claim.ticket()?;
         let follow_ups = self.prepare(follow_ups).await?;
-        self.commit(move |txn| {
+        self.commit_naming(spooled(&follow_ups), move |txn| {
             let row = txn.head(&ticket)?;
             let at = txn.now;
             txn.move_out(ticket.head, row, State::Done { at })?;
@@ -157,7 +157,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ticket = claim.ticket()?;
         let follow_ups = self.prepare(follow_ups).await?;
-        self.commit(move |txn| {
+        self.commit_naming(spooled(&follow_ups), move |txn| {
             let mut row = txn.head(&ticket)?;
             let decided = (row.resumes != ticket.resumes).then_some(row.progress.decision);
             row.progress = progress;
@@ -213,7 +213,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let ticket = claim.ticket()?;
         let follow_ups = self.prepare(follow_ups).await?;
-        self.commit(move |txn| {
+        self.commit_naming(spooled(&follow_ups), move |txn| {
             let mut row = txn.head(&ticket)?;
             if row.resumes == ticket.resumes {
                 let state = state(txn.now);
@@ -233,7 +233,6 @@ impl Store {
         .await
     }
 
-    #[expect(clippy::type_complexity, reason = "the three parts of one claim, used once")]
     fn read_claim(&self, held: &Held) -> Result<(Vec<Job>, Vec<StepRecord>, u32), Unreadable> {
         let read = self.read(|db| {
             let rows = held.jobs.iter().map(|id| Ok((*id, db.get(&JOBS, id)?.ok_or_else(|| gone(*id))?)));

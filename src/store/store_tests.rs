@@ -494,7 +494,7 @@ async fn accounts_links_codes_and_watches_come_and_go() {
         .unwrap();
     drop(store);
     let store = town.restart();
-    assert_eq!(store.accounts().unwrap(), [account.clone()]);
+    assert_eq!(store.accounts().unwrap(), std::slice::from_ref(&account));
     assert_eq!(store.link_code("h").unwrap(), Some(code));
     assert!(store.is_known("staff/1").unwrap());
     assert_eq!(store.suppressed(&MailAddress::new("a@B")).unwrap(), Some(START));
@@ -649,4 +649,29 @@ async fn eight_tasks_that_write_at_once_finish() {
 async fn a_second_store_on_the_same_directory_is_refused() {
     let town = Town::new();
     assert!(matches!(Store::open(town.options()), Err(OpenError::Locked(_))));
+}
+
+#[tokio::test]
+async fn a_refused_operation_leaves_nothing_in_the_spool() {
+    let town = Town::new();
+    let store = town.store();
+    let task = filing(1, vec![message(&"long ".repeat(2000))]);
+    let unknown = vec![Change::SpendLinkCode("none".into())];
+    let refused = store.enqueue(vec![NewJob { task, ..job(1, "a") }], unknown).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    let spool = town.spool();
+    drop(store);
+    let named = spool.sweep(START.plus(Duration::from_secs(1 << 40)), &|_| Ok(false)).unwrap();
+    assert_eq!(named, 0);
+}
+
+#[tokio::test]
+async fn the_longest_reason_can_be_stored() {
+    let town = Town::new();
+    let store = town.store();
+    let task = filing(1, vec![message(&"\"".repeat(500))]);
+    store.enqueue(vec![NewJob { task, ..job(1, &"k".repeat(200)) }], vec![]).await.unwrap();
+    store.park(town.claim(), "\u{1}\"<html>\n".repeat(1000), vec![], vec![]).await.unwrap();
+    let state = store.summaries(1).unwrap().remove(0).state;
+    assert!(matches!(state, State::Parked { why, .. } if why.contains("<html>")));
 }

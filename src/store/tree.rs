@@ -32,6 +32,9 @@ impl<K: Key + ?Sized, V: Serialize + DeserializeOwned> Tree<K, V> {
     }
 }
 
+/// A key and its value.
+pub(super) type RowBytes = (Vec<u8>, Vec<u8>);
+
 /// The database with its trees in the order of [`super::trees::NAMES`].
 pub(super) struct Db {
     pub(super) sled: sled::Db,
@@ -67,7 +70,7 @@ impl Db {
         &self,
         tree: usize,
         prefix: &[u8],
-    ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<>, StoreError> {
+    ) -> Result<impl Iterator<Item = Result<RowBytes, StoreError>> + use<>, StoreError> {
         Ok(self.tree(tree)?.scan_prefix(prefix).map(|row| {
             let (key, value) = row?;
             Ok((key.to_vec(), value.to_vec()))

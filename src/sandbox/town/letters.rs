@@ -152,7 +152,7 @@ pub fn threads(letters: &[Arc<Letter>]) -> Vec<Vec<Arc<Letter>>> {
             None => threads.push(vec![letter.clone()]),
         }
     }
-    threads.sort_by_key(|thread| std::cmp::Reverse(thread.last().map(|letter| letter.at)));
+    threads.sort_by_key(|thread| std::cmp::Reverse(thread.last().map(|letter| (letter.at, letter.id))));
     threads
 }
 

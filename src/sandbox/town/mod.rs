@@ -23,13 +23,21 @@ use super::telegram::{ChatKind, Group, Options, Person, Role, TelegramStandIn};
 
 /// The customer in Telegram, and her account at the desk.
 pub const MARA: &str = "Mara";
-pub const HARBOUR: Account =
-    Account { name: "harbour-coffee", id: 123, key: "pdm_Q7m4x!Rt2vZk9sWd3hLp6nBy8cFg" };
+pub const HARBOUR: Account = Account {
+    name: "harbour-coffee",
+    title: "Harbour Coffee",
+    id: 123,
+    key: "pdm_Q7m4x!Rt2vZk9sWd3hLp6nBy8cFg",
+};
 
 /// The customer by mail, and his.
 pub const JONAS: &str = "Jonas Weber <jonas@nordlicht.example>";
-pub const NORDLICHT: Account =
-    Account { name: "nordlicht-books", id: 124, key: "pdm_b5Tq#8Xw2mKr7zVn4cHs9jLd3pGy" };
+pub const NORDLICHT: Account = Account {
+    name: "nordlicht-books",
+    title: "Nordlicht Books",
+    id: 124,
+    key: "pdm_b5Tq#8Xw2mKr7zVn4cHs9jLd3pGy",
+};
 
 /// Where customers write to by mail, and whose verdict about a sender counts there.
 pub const SUPPORT: &str = "Example Support <support@example.com>";
@@ -43,6 +51,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
     pub name: &'static str,
+    /// How people call the company.
+    pub title: &'static str,
     pub id: i64,
     pub key: &'static str,
 }

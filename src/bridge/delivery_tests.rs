@@ -1,0 +1,894 @@
+//! Deliveries with a real store and a channel that records what it is given and fails as it is told.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::{
+    bridge::{
+        alerts::{self, Tell},
+        circuit::Circuits,
+        context::{Api, Mailbox, Parts, Telegram},
+        outcome,
+    },
+    channel::{
+        Channel, Composed, OpenError, Opened, OutgoingFile, OutgoingMail, Parcel, Refusal, SendError, Sent,
+    },
+    config::{
+        Limits, Timing,
+        mailbox::{Receipt, Unverified},
+    },
+    model::{
+        account::{Account, Link},
+        attachment::{Attachment, Whereabouts},
+        button::Action,
+        conversation::TicketStatus,
+        delivery::{AlertKind, Note},
+        formatted::Formatted,
+        ids::{
+            AccountName, ApiName, AttachmentId, BotId, ChatId, ChatMessageId, ConversationId, JobId,
+            MailAddress, MailId, MailboxName, TicketId, TicketMessageId,
+        },
+        job::{Lane, NewJob, State, Task},
+        staff_message::StaffMessage,
+    },
+    runtime::{
+        backoff::Backoff,
+        byte_stream::{self, ByteStream},
+        clock::Clock,
+    },
+    spool::Spool,
+    store::{
+        Options, Store,
+        change::{Change, Key},
+    },
+    text::templates::Templates,
+    ticket_api::{
+        Access, ApiError, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket, TicketApi,
+        TicketPage, Upload,
+    },
+};
+
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+const BOT: BotId = BotId(1);
+const ALICE: ChatId = ChatId(10);
+const ADMINS: ChatId = ChatId(-5);
+
+// ---- the channel
+
+/// What the channel does with the next thing it is given; after the last: takes it.
+enum Next {
+    Take,
+    Unknown,
+    Refuse(Refusal),
+    Retry(Option<Duration>),
+    Moved(ChatId),
+    /// Never answers: the process is killed.
+    Hang,
+}
+
+#[derive(Default)]
+struct Recorder {
+    next: Mutex<VecDeque<Next>>,
+    /// One line for each thing that it was given, whatever became of it.
+    seen: Mutex<Vec<String>>,
+    buttons: Mutex<Vec<Vec<Vec<crate::model::button::Button>>>>,
+    mails: Mutex<Vec<OutgoingMail>>,
+    spool: Mutex<Option<Spool>>,
+    was_sent: Mutex<Option<bool>>,
+    hung: Notify,
+}
+
+impl Recorder {
+    fn then(&self, next: impl IntoIterator<Item = Next>) {
+        self.next.lock().unwrap().extend(next);
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Channel for Recorder {
+    async fn send(&self, parcel: Parcel) -> Result<Sent, SendError> {
+        let line = match parcel {
+            Parcel::Text { chat, text, buttons, reply_to, .. } => {
+                assert!(text.len_utf16() <= 4096 && !text.text.trim().is_empty());
+                self.buttons.lock().unwrap().push(buttons);
+                let reply = reply_to.map_or(String::new(), |to| format!(" re {to}"));
+                format!("{chat}{reply}: {}", text.text.trim())
+            }
+            Parcel::Edit { chat, message, text, .. } => format!("{chat} edit {message}: {}", text.text),
+            Parcel::File { chat, file, caption, .. } => {
+                let bytes = byte_stream::collect(file.content, 1 << 20).await.unwrap();
+                let bytes = String::from_utf8(bytes.to_vec()).unwrap();
+                format!("{chat} file {} {bytes} {}", file.name, caption.trim()).trim().to_owned()
+            }
+            Parcel::ButtonAnswer { callback, text } => format!("answer {callback}: {text}"),
+            Parcel::Mail { raw, to } => format!("mail {raw} to {to:?}"),
+        };
+        let message = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(line);
+            ChatMessageId(i64::try_from(seen.len()).unwrap())
+        };
+        let next = self.next.lock().unwrap().pop_front().unwrap_or(Next::Take);
+        let reason = || "as told".to_owned();
+        match next {
+            Next::Take => Ok(Sent::ChatMessage(message)),
+            Next::Unknown => Err(SendError::Unknown { reason: reason() }),
+            Next::Refuse(what) => Err(SendError::Refused { reason: reason(), what }),
+            Next::Retry(after) => Err(SendError::Retry { after, reason: reason() }),
+            Next::Moved(to) => Err(SendError::Moved { to }),
+            Next::Hang => {
+                self.hung.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn compose(&self, mail: &OutgoingMail, files: Vec<OutgoingFile>) -> Result<Composed, SendError> {
+        let mut whole = mail.text.clone();
+        for file in files {
+            let bytes = byte_stream::collect(file.content, 1 << 20).await.unwrap();
+            whole.push_str(&format!("\n{} {}", file.name, String::from_utf8_lossy(&bytes)));
+        }
+        let spool = self.spool.lock().unwrap().clone().unwrap();
+        let raw = spool.put(Bytes::from(whole)).await.unwrap();
+        self.mails.lock().unwrap().push(mail.clone());
+        Ok(Composed { raw, mail: MailId::new(format!("{}@bridge.example", mail.key.len())) })
+    }
+
+    async fn was_sent(&self, _mail: &MailId) -> Option<bool> {
+        *self.was_sent.lock().unwrap()
+    }
+
+    async fn open(&self, _file: &Attachment) -> Result<Opened, OpenError> {
+        Err(OpenError::Gone("nothing is sent in here".into()))
+    }
+}
+
+// ---- the desk, which only gives out files
+
+struct Desk {
+    name: ApiName,
+    capabilities: Capabilities,
+    files: HashMap<AttachmentId, &'static str>,
+}
+
+impl Desk {
+    fn nothing<T>() -> Result<T, ApiError> {
+        Err(ApiError::Unsupported("anything but files"))
+    }
+}
+
+#[async_trait]
+impl TicketApi for Desk {
+    fn name(&self) -> &ApiName {
+        &self.name
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn create(&self, _: &Access, _: &NewTicket) -> Result<Created, ApiError> {
+        Self::nothing()
+    }
+
+    async fn reply(&self, _: &Access, _: &TicketId, _: &str) -> Result<Option<TicketMessageId>, ApiError> {
+        Self::nothing()
+    }
+
+    async fn upload(
+        &self,
+        _: &Access,
+        _: &TicketId,
+        _: Option<&TicketMessageId>,
+        _: Upload,
+    ) -> Result<Option<AttachmentId>, ApiError> {
+        Self::nothing()
+    }
+
+    async fn close(&self, _: &Access, _: &TicketId) -> Result<(), ApiError> {
+        Self::nothing()
+    }
+
+    async fn ticket(&self, _: &Access, _: &TicketId) -> Result<Ticket, ApiError> {
+        Self::nothing()
+    }
+
+    async fn tickets(&self, _: &Access, _: u32) -> Result<TicketPage, ApiError> {
+        Self::nothing()
+    }
+
+    async fn download(&self, _: &Access, _: &TicketId, id: &AttachmentId) -> Result<ByteStream, ApiError> {
+        let file = self.files.get(id).ok_or_else(|| ApiError::NotFound("no such file".into()))?;
+        Ok(byte_stream::whole(*file))
+    }
+
+    async fn catalog(&self, _: &Access) -> Result<Catalog, ApiError> {
+        Self::nothing()
+    }
+
+    async fn find_by_marker(&self, _: &Access, _: Look<'_>) -> Result<Found, ApiError> {
+        Self::nothing()
+    }
+
+    fn server_time(&self, local: Timestamp) -> Timestamp {
+        local
+    }
+}
+
+// ---- the world
+
+struct World {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    telegram: Arc<Recorder>,
+    mail: Arc<Recorder>,
+    desk_mails: bool,
+    bridge: Option<Bridge>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Turn {
+    Idle,
+    Ran,
+    /// The process would be dead now.
+    Killed,
+}
+
+impl World {
+    async fn new() -> Self {
+        let mut world = Self {
+            dir: tempfile::tempdir().unwrap(),
+            clock: Clock::stopped_at(START),
+            telegram: Arc::default(),
+            mail: Arc::default(),
+            desk_mails: true,
+            bridge: None,
+        };
+        world.open();
+        let account =
+            Account { name: acme(), api: desk(), remote: "7".into(), emails: vec!["*@acme.example".into()] };
+        world.bridge().store.apply(vec![Change::Account(account), Change::Link(link())]).await.unwrap();
+        world
+    }
+
+    fn bridge(&self) -> &Bridge {
+        self.bridge.as_ref().unwrap()
+    }
+
+    fn open(&mut self) {
+        let options = Options {
+            dir: self.dir.path().join("state"),
+            clock: self.clock.clone(),
+            after_loss: false,
+            spool_bytes: 1 << 30,
+            most_jobs: 1000,
+        };
+        let (store, spool, secret) = Store::open(options).unwrap();
+        *self.mail.spool.lock().unwrap() = Some(spool.clone());
+        self.bridge = Some(Bridge::new(self.parts(store, spool, secret)));
+    }
+
+    fn parts(&self, store: Store, spool: Spool, secret: crate::model::secret::InstanceSecret) -> Parts {
+        let files = [("f1", "one"), ("f2", "two")];
+        let port = Desk {
+            name: desk(),
+            capabilities: Capabilities {
+                max_attachment_bytes: 1 << 20,
+                max_subject: 100,
+                attachments: true,
+                close: true,
+                reopen: Reopen::Never,
+                list: true,
+                desk_mails_customers: self.desk_mails,
+            },
+            files: files.into_iter().map(|(id, bytes)| (AttachmentId::new(id), bytes)).collect(),
+        };
+        let api = Api { port: Arc::new(port), settle: Duration::from_secs(60), panel: None };
+        let telegram = Telegram {
+            channel: self.telegram.clone(),
+            bot: BOT,
+            username: None,
+            admin_chat: Some(ADMINS),
+            unlinked: None,
+        };
+        let mailbox = Mailbox {
+            channel: self.mail.clone(),
+            address: MailAddress::new("support@desk.example"),
+            sender: "Support".into(),
+            account: None,
+            topic: None,
+            unverified: Unverified::Quarantine,
+            receipt: Receipt::Never,
+            admin_chat: None,
+        };
+        Parts {
+            store,
+            spool,
+            secret,
+            clock: self.clock.clone(),
+            templates: Templates::new(None, "en").unwrap(),
+            apis: HashMap::from([(desk(), api)]),
+            telegram: Some(telegram),
+            mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
+            accounts: HashMap::new(),
+            language: "en".into(),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            circuits: Circuits::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(60)).unwrap()),
+        }
+    }
+
+    /// Killed and started again.
+    fn restart(&mut self) {
+        self.bridge = None;
+        *self.mail.spool.lock().unwrap() = None;
+        self.open();
+    }
+
+    /// One turn of one lane, as the scheduler makes it.
+    async fn turn(&self) -> Turn {
+        let bridge = self.bridge();
+        let Some(mut claim) = bridge.store.claim(1).pop() else { return Turn::Idle };
+        if let Some(outcome) = digested(bridge, &mut claim).await.unwrap() {
+            outcome::settle(bridge, claim, outcome).await.unwrap();
+            return Turn::Ran;
+        }
+        let job = claim.jobs[0].clone();
+        let Task::Deliver(delivery) = &job.task else { panic!("{job:?}") };
+        let ended = tokio::select! {
+            ended = run(bridge, &mut claim, &job, delivery) => ended.unwrap(),
+            () = self.telegram.hung.notified() => return Turn::Killed,
+            () = self.mail.hung.notified() => return Turn::Killed,
+        };
+        outcome::settle(bridge, claim, ended).await.unwrap();
+        Turn::Ran
+    }
+
+    /// Runs, through kills and waits, until nothing is left to do; how often it was killed.
+    async fn drain(&mut self) -> u32 {
+        let mut killed = 0;
+        for _ in 0..200 {
+            match self.turn().await {
+                Turn::Ran => {}
+                Turn::Killed => {
+                    killed += 1;
+                    self.restart();
+                }
+                Turn::Idle if self.bridge().store.depth().live == 0 => return killed,
+                Turn::Idle => self.clock.advance(Duration::from_secs(30)),
+            }
+        }
+        panic!("it does not end: {:?}", self.bridge().store.summaries(50));
+    }
+
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Vec<Option<JobId>> {
+        self.bridge().store.enqueue(jobs, Vec::new()).await.unwrap()
+    }
+
+    /// A conversation founded from a place, and a staff message on its way.
+    async fn answered(&self, founder: Option<Place>, staff: &StaffMessage) -> Conversation {
+        let conversation = self.converse(founder).await;
+        let jobs = recipients::deliver(self.bridge(), &conversation, staff).unwrap();
+        self.enqueue(jobs).await;
+        conversation
+    }
+
+    async fn converse(&self, founder: Option<Place>) -> Conversation {
+        let id = self.bridge().store.next_conversation();
+        let conversation = Conversation {
+            id,
+            api: desk(),
+            account: acme(),
+            ticket: Some(TicketId::new("789")),
+            subject: "Server down".into(),
+            founder: founder.clone(),
+            last_writer: founder,
+            participants: Vec::new(),
+            mails: Vec::new(),
+            status: TicketStatus::Open,
+            status_read: START,
+            active: START,
+            successor: None,
+            predecessor: None,
+            quiet: Vec::new(),
+            create_parked: None,
+        };
+        self.bridge().store.apply(vec![Change::NewConversation(conversation.clone())]).await.unwrap();
+        conversation
+    }
+
+    fn find(&self, key: &Key) -> Option<ConversationId> {
+        self.bridge().store.find(key).unwrap()
+    }
+
+    fn to_alice(&self) -> Vec<String> {
+        let prefix = ALICE.to_string();
+        self.telegram.seen().into_iter().filter(|line| line.starts_with(&prefix)).collect()
+    }
+
+    fn to_admins(&self) -> Vec<String> {
+        let prefix = ADMINS.to_string();
+        self.telegram.seen().into_iter().filter(|line| line.starts_with(&prefix)).collect()
+    }
+}
+
+fn acme() -> AccountName {
+    AccountName::new("acme")
+}
+
+fn desk() -> ApiName {
+    ApiName::new("desk")
+}
+
+fn alice() -> Place {
+    Place::Chat { bot: BOT, chat: ALICE }
+}
+
+fn bob() -> Place {
+    Place::Mail { mailbox: MailboxName::new("support"), address: MailAddress::new("bob@acme.example") }
+}
+
+fn link() -> Link {
+    Link {
+        place: alice(),
+        account: acme(),
+        since: START.minus(Duration::from_secs(60)),
+        follows_all: false,
+        paused: false,
+        language: None,
+    }
+}
+
+fn staff(text: &str, files: &[&str]) -> StaffMessage {
+    let file = |id: &&str| Attachment {
+        name: format!("{id}.txt"),
+        mime: "text/plain".into(),
+        size: Some(3),
+        at: Whereabouts::Ticket {
+            api: desk(),
+            account: acme(),
+            ticket: TicketId::new("789"),
+            attachment: AttachmentId::new(*id),
+        },
+    };
+    StaffMessage {
+        ticket: TicketId::new("789"),
+        id: Some(TicketMessageId::new("m1")),
+        author: Some("Eve".into()),
+        text: text.into(),
+        sent: Some(START),
+        files: files.iter().map(file).collect(),
+    }
+}
+
+fn note(text: &str) -> Note {
+    Note { text: Formatted::plain(text), ..Note::default() }
+}
+
+fn noted(key: &str, note: Note) -> NewJob {
+    let delivery = Delivery { to: alice(), conversation: None, content: Content::Note(note) };
+    NewJob { lane: Lane::Chat(ALICE), key: key.into(), task: Task::Deliver(delivery), state: State::Ready }
+}
+
+fn alert(bridge: &Bridge, number: u32, actions: Vec<(&'static str, Action)>) -> NewJob {
+    let told = Tell {
+        kind: if actions.is_empty() { AlertKind::NewTicket } else { AlertKind::Parked },
+        template: "alert_new_ticket",
+        values: serde_json::json!({
+            "number": number.to_string(), "subject": "s", "who": "Ann", "account": "acme",
+            "channel": "Telegram", "excerpt": null, "files": null, "url": null,
+        }),
+        line: format!("#{number} s (new)"),
+        about: Some((desk(), TicketId::new(number.to_string()))),
+        actions,
+    };
+    alerts::tell(bridge, None, None, format!("alert/filed/file/{number}"), told).unwrap()
+}
+
+/// 9,000 characters in words, which makes three messages.
+fn long_text() -> String {
+    (0..1500).map(|n| format!("{n:05} ")).collect()
+}
+
+#[tokio::test]
+async fn a_long_staff_message_arrives_in_pieces_with_its_files_behind_it_and_each_can_be_replied_to() {
+    let mut world = World::new().await;
+    let conversation = world.answered(Some(alice()), &staff(&long_text(), &["f1", "f2"])).await;
+    world.drain().await;
+    let seen = world.to_alice();
+    assert_eq!(seen.len(), 5);
+    assert!(seen[0].starts_with("10: #789 · Server down · Eve"));
+    assert_eq!(seen[3..], ["10 file f1.txt one", "10 file f2.txt two"]);
+    let words: String =
+        seen[..3].iter().map(|line| line.trim_start_matches("10: ").to_owned() + " ").collect();
+    let words = words.split_once("\n\n").unwrap().1.split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words, long_text().split_whitespace().collect::<Vec<_>>());
+    for message in 1..=5 {
+        assert_eq!(world.find(&Key::ChatMessage(BOT, ALICE, ChatMessageId(message))), Some(conversation.id));
+    }
+    assert_eq!(world.find(&Key::Current(BOT, ALICE)), Some(conversation.id));
+}
+
+#[tokio::test]
+async fn killed_in_any_send_it_goes_on_there_and_repeats_that_one_alone() {
+    for kill in 0..5 {
+        let mut world = World::new().await;
+        world.telegram.then((0..kill).map(|_| Next::Take).chain([Next::Hang]));
+        world.answered(Some(alice()), &staff(&long_text(), &["f1", "f2"])).await;
+        assert_eq!(world.drain().await, 1);
+        let mut seen = world.to_alice();
+        assert_eq!(seen.len(), 6, "killed in send {kill}");
+        assert_eq!(seen.remove(kill), seen[kill], "the one that was cut off");
+        seen.dedup();
+        assert_eq!(seen.len(), 5, "in order, each once");
+        let job = world.bridge().store.job_of_key("staff/desk/789/m1/1/10").unwrap().unwrap();
+        let (job, _) = world.bridge().store.job(job).unwrap().unwrap();
+        assert_eq!(job.progress.repeats, 1, "recorded");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_send_is_repeated_once_and_then_a_person_decides() {
+    let ways: [fn() -> [Next; 2]; 4] = [
+        || [Next::Unknown, Next::Unknown],
+        || [Next::Unknown, Next::Hang],
+        || [Next::Hang, Next::Unknown],
+        || [Next::Hang, Next::Hang],
+    ];
+    for way in ways {
+        let mut world = World::new().await;
+        world.telegram.then(way());
+        world.answered(Some(alice()), &staff("Hello", &["f1"])).await;
+        world.drain().await;
+        assert_eq!(world.to_alice().len(), 2, "never a third");
+        assert_eq!(world.bridge().store.depth().parked, 1);
+        let told = world.to_admins();
+        assert!(told.len() == 1 && told[0].contains("Needs a decision"), "{told:?}");
+        let buttons = world.telegram.buttons.lock().unwrap().last().unwrap().clone();
+        assert_eq!(buttons[0].len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_repeat_waits_half_a_minute_and_may_fail_surely_in_between() {
+    let mut world = World::new().await;
+    world.telegram.then([Next::Unknown, Next::Retry(None), Next::Take]);
+    world.answered(Some(alice()), &staff("Hello", &[])).await;
+    while world.turn().await != Turn::Idle {}
+    assert_eq!(world.to_alice().len(), 1);
+    world.clock.advance(Duration::from_secs(29));
+    assert_eq!(world.turn().await, Turn::Idle, "not yet");
+    world.drain().await;
+    assert_eq!(world.to_alice().len(), 3, "unknown, surely not, and the repeat");
+    assert_eq!(world.bridge().store.depth().parked, 0);
+}
+
+#[tokio::test]
+async fn an_admins_word_ends_a_parked_send() {
+    for (decision, sends) in [(Decision::ItIsThere, 2), (Decision::SendAgain, 3)] {
+        let mut world = World::new().await;
+        world.telegram.then([Next::Unknown, Next::Unknown]);
+        world.answered(Some(alice()), &staff("Hello", &["f1"])).await;
+        world.drain().await;
+        let job = world.bridge().store.job_of_key("staff/desk/789/m1/1/10").unwrap().unwrap();
+        assert!(world.bridge().store.resume(job, Some(decision), None).await.unwrap());
+        world.drain().await;
+        let seen = world.to_alice();
+        let texts = seen.iter().filter(|line| line.contains("Hello")).count();
+        assert_eq!(texts, sends, "{decision:?}");
+        assert_eq!(seen.last().unwrap(), "10 file f1.txt one", "and it goes on behind it");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_limit_or_an_outage_never_ends_a_delivery() {
+    let mut world = World::new().await;
+    let after = Duration::from_secs(40);
+    world.telegram.then((0..30).map(|n| Next::Retry((n % 2 == 0).then_some(after))));
+    world.answered(Some(alice()), &staff("Hello", &[])).await;
+    assert_eq!(world.turn().await, Turn::Ran);
+    world.clock.advance(Duration::from_secs(39));
+    assert_eq!(world.turn().await, Turn::Idle, "not before the time that the server named");
+    for _ in 0..300 {
+        while world.turn().await != Turn::Idle {}
+        world.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(world.to_alice().len(), 31);
+    assert_eq!(world.bridge().store.depth(), crate::store::rows::Depth::default());
+}
+
+#[tokio::test]
+async fn what_was_for_a_group_arrives_under_its_new_number() {
+    let mut world = World::new().await;
+    let new = ChatId(-1_000_010);
+    world.telegram.then([Next::Moved(new)]);
+    let conversation = world.answered(Some(alice()), &staff("Hello", &[])).await;
+    world.enqueue(vec![noted("n", note("a note made before"))]).await;
+    world.drain().await;
+    let seen = world.telegram.seen();
+    assert_eq!(seen.len(), 3);
+    assert!(seen[0].starts_with("10: ") && seen[1].starts_with("-1000010: #789"));
+    assert_eq!(seen[2], "-1000010: a note made before", "without another detour");
+    let place = Place::Chat { bot: BOT, chat: new };
+    assert!(world.bridge().store.link(&place).unwrap().is_some());
+    assert!(world.bridge().store.link(&alice()).unwrap().is_none());
+    assert_eq!(world.find(&Key::ChatMessage(BOT, new, ChatMessageId(2))), Some(conversation.id));
+}
+
+#[tokio::test]
+async fn buttons_work_in_an_admin_group_that_became_a_supergroup() {
+    let mut world = World::new().await;
+    let new = ChatId(-1_000_005);
+    world.telegram.then([Next::Moved(new)]);
+    let action = Action::Discard(JobId(7));
+    let job = alert(world.bridge(), 1, vec![("button_discard", action)]);
+    world.enqueue(vec![job]).await;
+    world.drain().await;
+    let buttons = world.telegram.buttons.lock().unwrap()[1].clone();
+    assert_eq!(Action::verify(&buttons[0][0].data, new, &world.bridge().secret), Some(action));
+    assert!(world.telegram.seen().last().unwrap().contains("set admin_chat = -1000005"));
+}
+
+#[tokio::test]
+async fn a_blocked_bot_is_told_once_and_the_answer_goes_by_mail() {
+    let mut world = World::new().await;
+    let mut conversation = world.converse(Some(bob())).await;
+    let written = crate::model::conversation::ConversationChange::WrittenFrom(alice());
+    world.bridge().store.apply(vec![Change::Conversation(conversation.id, written)]).await.unwrap();
+    conversation.last_writer = Some(alice());
+    let only_chat = recipients::job(&conversation, &staff("Hello", &[]), &alice());
+    let mut second = staff("More", &[]);
+    second.id = Some(TicketMessageId::new("m2"));
+    let waiting = recipients::job(&conversation, &second, &alice());
+    world.telegram.then([Next::Refuse(Refusal::Gone)]);
+    world.enqueue(vec![only_chat, waiting]).await;
+    world.drain().await;
+    assert_eq!(world.to_alice().len(), 1, "the second is not even tried");
+    assert!(world.bridge().store.link(&alice()).unwrap().unwrap().paused);
+    let told = world.to_admins();
+    assert!(told.len() == 1 && told[0].contains("go to bob@acme.example instead"), "{told:?}");
+    let mails = world.mail.mails.lock().unwrap().clone();
+    assert_eq!(mails.len(), 2);
+    assert!(mails[0].text.contains("Hello") && mails[1].text.contains("More"));
+    let again = recipients::job(&conversation, &staff("Hello", &[]), &bob());
+    assert_eq!(world.enqueue(vec![again]).await, [None], "bob has his copy");
+    assert_eq!(recipients::of(world.bridge(), &conversation, Some(START)).unwrap(), [bob()]);
+}
+
+#[tokio::test]
+async fn an_answer_that_can_go_nowhere_is_kept_and_told_with_buttons() {
+    let mut world = World::new().await;
+    world.telegram.then([Next::Refuse(Refusal::Gone)]);
+    let conversation = world.answered(Some(alice()), &staff("Hello", &[])).await;
+    world.drain().await;
+    assert_eq!(world.bridge().store.depth().dead, 1);
+    let told = world.to_admins();
+    assert!(told.len() == 1 && told[0].contains("Could not be done"), "{told:?}");
+    let mut next = staff("More", &[]);
+    next.id = Some(TicketMessageId::new("m2"));
+    let jobs = recipients::deliver(world.bridge(), &conversation, &next).unwrap();
+    world.enqueue(jobs).await;
+    world.drain().await;
+    assert!(world.to_admins()[1].contains("reached nobody"));
+    assert_eq!(world.to_alice().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_sent_is_replaced_by_a_note() {
+    let mut world = World::new().await;
+    let mut message = staff("Hello", &["f1", "missing", "f2"]);
+    message.files[0].size = Some(60_000_000);
+    world.telegram.then([Next::Take, Next::Refuse(Refusal::Content)]);
+    world.answered(Some(alice()), &message).await;
+    world.drain().await;
+    let seen = world.to_alice();
+    assert_eq!(seen.len(), 5, "{seen:?}");
+    assert_eq!(seen[1], "10 file f2.txt two");
+    assert!(seen[2].contains("f1.txt (60 MB)") && seen[2].contains("too large"));
+    assert!(seen[3].contains("missing.txt") && seen[3].contains("no longer at the ticket system"));
+    assert!(seen[4].contains("f2.txt") && seen[4].contains("as told"));
+    assert_eq!(world.bridge().store.depth().dead, 0);
+}
+
+#[tokio::test]
+async fn late_files_say_which_ticket_they_belong_to() {
+    let mut world = World::new().await;
+    let conversation = world.answered(Some(alice()), &staff("Hello", &[])).await;
+    let jobs = recipients::deliver(world.bridge(), &conversation, &staff("", &["f1", "f2"])).unwrap();
+    world.enqueue(jobs).await;
+    world.drain().await;
+    let seen = world.to_alice();
+    assert_eq!(seen[1..], ["10 file f1.txt one #789 · Server down · Eve", "10 file f2.txt two"]);
+}
+
+#[tokio::test]
+async fn notes_answer_edit_and_reply_and_what_they_refer_to_may_be_gone() {
+    let mut world = World::new().await;
+    let reply = Note { reply_to: Some(ChatMessageId(4)), ..note("replied") };
+    let edit = Note { edits: Some(ChatMessageId(5)), ..note("edited") };
+    let answer = Note { answers: Some("cb".into()), ..note("pressed") };
+    let gone = || Next::Refuse(Refusal::Message);
+    world.telegram.then([gone(), Next::Take, Next::Unknown, gone(), gone()]);
+    world.enqueue(vec![noted("1", reply), noted("2", edit), noted("3", answer)]).await;
+    world.drain().await;
+    assert_eq!(
+        world.telegram.seen(),
+        ["10 re 4: replied", "10: replied", "10 edit 5: edited", "10 edit 5: edited", "answer cb: pressed"]
+    );
+    let depth = world.bridge().store.depth();
+    assert_eq!((depth.dead, depth.parked), (0, 0));
+}
+
+#[tokio::test]
+async fn a_refused_text_is_dead_and_told_and_what_is_behind_it_goes_on() {
+    let mut world = World::new().await;
+    world.telegram.then([Next::Refuse(Refusal::Content)]);
+    world.answered(Some(alice()), &staff("Hello", &[])).await;
+    world.enqueue(vec![noted("n", note("behind it"))]).await;
+    world.drain().await;
+    assert_eq!(world.to_alice()[1], "10: behind it");
+    assert_eq!(world.bridge().store.depth().dead, 1);
+    assert!(world.to_admins()[0].contains("as told"));
+}
+
+#[tokio::test]
+async fn thirty_alerts_become_one_digest_and_what_needs_a_button_stays_single() {
+    let mut world = World::new().await;
+    let mut jobs: Vec<NewJob> = (0..30).map(|n| alert(world.bridge(), n, Vec::new())).collect();
+    jobs.push(alert(world.bridge(), 30, vec![("button_discard", Action::Discard(JobId(1)))]));
+    world.enqueue(jobs).await;
+    world.drain().await;
+    let told = world.to_admins();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("30 events") && told[0].contains("30 × new tickets"), "{}", told[0]);
+    assert!(told[0].contains("#29 s") && !told[0].contains("#2 s"), "the newest lines");
+    assert!(told[1].contains("#30"));
+}
+
+#[tokio::test]
+async fn an_alert_is_edited_once_when_staff_answers() {
+    let mut world = World::new().await;
+    let job = alert(world.bridge(), 789, Vec::new());
+    world.enqueue(vec![job]).await;
+    world.drain().await;
+    let conversation = world.converse(Some(alice())).await;
+    for _ in 0..2 {
+        let jobs = alerts::answered(world.bridge(), &conversation, &staff("Hello", &[])).unwrap();
+        world.enqueue(jobs).await;
+        world.drain().await;
+    }
+    let told = world.to_admins();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].starts_with("-5 edit 1: ✅ #789 answered by Eve"), "{}", told[1]);
+}
+
+#[tokio::test]
+async fn a_mail_is_composed_once_in_its_thread_and_answers_to_it_find_the_conversation() {
+    let mut world = World::new().await;
+    let conversation = world.converse(Some(bob())).await;
+    let before = crate::model::conversation::ConversationChange::Mail(MailId::new("first@acme.example"));
+    world.bridge().store.apply(vec![Change::Conversation(conversation.id, before)]).await.unwrap();
+    let jobs =
+        recipients::deliver(world.bridge(), &conversation, &staff("Hello", &["f1", "missing"])).unwrap();
+    world.enqueue(jobs).await;
+    world.mail.then([Next::Unknown]);
+    world.drain().await;
+    let mails = world.mail.mails.lock().unwrap().clone();
+    assert_eq!(mails.len(), 1, "composed once");
+    assert_eq!(mails[0].subject, "Re: [#789] Server down");
+    assert_eq!(mails[0].in_reply_to, Some(MailId::new("first@acme.example")));
+    assert!(mails[0].token.is_some() && !mails[0].automatic);
+    assert!(mails[0].text.contains("- missing.txt"));
+    let sent = world.mail.seen();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1], "identical bytes");
+    let after = world.bridge().store.conversation(conversation.id).unwrap().unwrap();
+    assert_eq!(after.participants, [MailAddress::new("bob@acme.example")]);
+    assert_eq!(world.find(&Key::Mail(acme(), after.mails[1].clone())), Some(conversation.id));
+}
+
+#[tokio::test]
+async fn a_mail_of_unknown_outcome_is_looked_for_before_it_is_repeated() {
+    for (was_sent, sends, parked) in [(Some(true), 1, 0), (Some(false), 2, 1), (None, 2, 1)] {
+        let mut world = World::new().await;
+        *world.mail.was_sent.lock().unwrap() = was_sent;
+        world.mail.then([Next::Hang, Next::Unknown]);
+        world.answered(Some(bob()), &staff("Hello", &[])).await;
+        assert_eq!(world.turn().await, Turn::Killed);
+        world.restart();
+        while world.turn().await != Turn::Idle {}
+        world.clock.advance(Duration::from_secs(599));
+        assert_eq!(world.turn().await, Turn::Idle, "ten minutes, as SMTP has it");
+        world.drain().await;
+        assert_eq!(world.mail.seen().len(), sends, "{was_sent:?}");
+        assert_eq!(world.bridge().store.depth().parked, parked, "{was_sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_exist_is_not_written_to_again() {
+    let mut world = World::new().await;
+    world.mail.then([Next::Refuse(Refusal::Gone)]);
+    let conversation = world.answered(Some(bob()), &staff("Hello", &[])).await;
+    world.drain().await;
+    assert_eq!(recipients::of(world.bridge(), &conversation, Some(START)).unwrap(), []);
+    assert_eq!(world.bridge().store.depth().dead, 1);
+}
+
+#[tokio::test]
+async fn who_gets_a_staff_message() {
+    let world = World::new().await;
+    let of = |conversation: &Conversation, dated: i64| {
+        recipients::of(world.bridge(), conversation, Some(Timestamp::from_secs(1_700_000_000 + dated)))
+            .unwrap()
+    };
+    let carol = Place::Chat { bot: BOT, chat: ChatId(20) };
+    let links = [
+        Link { place: carol.clone(), since: START, ..link() },
+        Link {
+            place: Place::Chat { bot: BOT, chat: ChatId(30) },
+            account: AccountName::new("other"),
+            ..link()
+        },
+    ];
+    world.bridge().store.apply(links.into_iter().map(Change::Link).collect()).await.unwrap();
+
+    let chat = world.converse(Some(alice())).await;
+    assert_eq!(of(&chat, 0), [alice()], "the founder");
+    assert_eq!(of(&chat, -61), [], "nothing older than the link");
+    assert_eq!(of(&Conversation { quiet: vec![alice()], ..chat.clone() }, 0), []);
+    assert_eq!(
+        of(&Conversation { last_writer: Some(carol.clone()), ..chat.clone() }, 0),
+        [alice(), carol.clone()]
+    );
+    assert_eq!(
+        of(&Conversation { last_writer: Some(bob()), ..chat.clone() }, 0),
+        [alice()],
+        "the desk mails"
+    );
+    assert_eq!(
+        of(&Conversation { founder: Some(bob()), ..chat.clone() }, 0),
+        [bob(), alice()],
+        "came by mail"
+    );
+    let stranger = Some(Place::Chat { bot: BOT, chat: ChatId(30) });
+    assert_eq!(
+        of(&Conversation { founder: stranger, ..chat.clone() }, 0),
+        [alice()],
+        "another account's chat"
+    );
+    let unlinked = Some(Place::Chat { bot: BOT, chat: ChatId(99) });
+    assert_eq!(of(&Conversation { founder: unlinked, last_writer: None, ..chat.clone() }, 0), []);
+
+    let panel = Conversation { founder: None, last_writer: None, ..chat.clone() };
+    assert_eq!(of(&panel, 0), [alice()], "the oldest link");
+    let follows = Link { place: carol.clone(), since: START, follows_all: true, ..link() };
+    world.bridge().store.apply(vec![Change::Link(follows)]).await.unwrap();
+    assert_eq!(of(&chat, 0), [alice(), carol.clone()], "and who follows");
+    let paused = Link { paused: true, ..link() };
+    world.bridge().store.apply(vec![Change::Link(paused)]).await.unwrap();
+    assert_eq!(of(&panel, 0), [carol]);
+}
+
+#[tokio::test]
+async fn an_unlinked_chat_gets_nothing_that_still_waited() {
+    let mut world = World::new().await;
+    world.answered(Some(alice()), &staff("Hello", &[])).await;
+    world.bridge().store.apply(vec![Change::Unlink(alice())]).await.unwrap();
+    world.drain().await;
+    assert_eq!(world.to_alice(), [""; 0]);
+    assert_eq!(world.bridge().store.depth().dead, 1);
+}

@@ -1,0 +1,69 @@
+//! When trouble is told, by tables; and that a restart tells nothing twice.
+
+use super::*;
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + secs)
+}
+
+fn patience() -> Patience {
+    Patience { notice: Duration::from_secs(180), stall: Duration::from_secs(3600) }
+}
+
+fn down(since: i64) -> Observed {
+    Observed { what: "Telegram".into(), ..plain("source/Telegram", at(since), "connection refused") }
+}
+
+fn told(deadline_told: bool) -> HashMap<String, Told> {
+    HashMap::from([("source/Telegram".to_owned(), down(0).told(deadline_told))])
+}
+
+fn said(observed: &[Observed], told: &HashMap<String, Told>, now: i64) -> Vec<&'static str> {
+    let say = judge(observed, told, &HashMap::new(), at(0), at(now), &patience());
+    say.iter()
+        .map(|say| match say {
+            Say::Trouble(_) => "trouble",
+            Say::Deadline(..) => "deadline",
+            Say::Over(..) => "over",
+        })
+        .collect()
+}
+
+#[test]
+fn transient_trouble_is_told_after_three_minutes_once_and_once_when_it_is_over() {
+    let nothing = HashMap::new();
+    assert_eq!(said(&[down(0)], &nothing, 179), [""; 0]);
+    assert_eq!(said(&[down(0)], &nothing, 180), ["trouble"]);
+    assert_eq!(said(&[down(0)], &told(false), 500), [""; 0]);
+    assert_eq!(said(&[], &told(false), 500), ["over"]);
+    assert_eq!(said(&[], &nothing, 500), [""; 0], "what was not told is not told to be over");
+}
+
+#[test]
+fn a_refused_key_is_told_at_once() {
+    let refused = Observed { at_once: true, ..down(0) };
+    assert_eq!(said(&[refused], &HashMap::new(), 0), ["trouble"]);
+}
+
+#[test]
+fn a_source_that_drops_what_waits_names_the_deadline_after_an_hour() {
+    let telegram = Observed { keeps: Some(Duration::from_secs(86_400)), ..down(0) };
+    let now = std::slice::from_ref(&telegram);
+    assert_eq!(said(now, &told(false), 3599), [""; 0]);
+    assert_eq!(said(now, &told(false), 3600), ["deadline"]);
+    assert_eq!(said(now, &told(true), 7200), [""; 0]);
+    assert_eq!(said(&[down(0)], &told(false), 7200), [""; 0], "mail stays on its server");
+}
+
+#[test]
+fn a_restart_alone_does_not_end_a_trouble() {
+    assert_eq!(said(&[], &told(false), 100), [""; 0], "nobody has tried yet");
+    assert_eq!(said(&[], &told(false), 180), ["over"]);
+}
+
+#[test]
+fn trouble_that_could_not_be_told_is_told_when_it_is_over() {
+    let unsaid = told(false);
+    let say = judge(&[], &HashMap::new(), &unsaid, at(0), at(1), &patience());
+    assert!(matches!(&say[..], [Say::Over(_, told)] if told.what == "Telegram"));
+}

@@ -1,0 +1,106 @@
+//! `demo`: the whole bridge between stand-ins, to look at or to be proven leg by leg.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::error::{CliError, ErrorKind};
+use super::output::Output;
+use crate::runtime::Shutdown;
+use crate::sandbox::scene;
+use crate::sandbox::script::{self, Report};
+use crate::sandbox::town::{Town, TownPlan};
+
+/// See the bridge at work: a real one, between a Telegram, a ticket desk and a post office of its own.
+///
+/// Nothing has to be installed or configured, and nothing leaves this machine. The page shows four seats: a
+/// customer in Telegram, a customer by mail, the support desk, the admins. Everything it writes lives in a
+/// temporary folder and goes with it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ticket-bridge demo
+  ticket-bridge demo --headless")]
+pub(super) struct Args {
+    /// Play every round trip without a page, print one line for each, and end with 0 if all passed.
+    #[arg(long)]
+    headless: bool,
+    /// Where the page is.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788", conflicts_with = "headless")]
+    listen: SocketAddr,
+}
+
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    if !args.listen.ip().is_loopback() {
+        let error = CliError::user(format!("the demo does not listen at {}", args.listen));
+        return Err(
+            error.hint("It has no login: choose an address of this machine alone, as 127.0.0.1:8788.")
+        );
+    }
+    let program = std::env::current_exe().context("the bridge does not find its own program")?;
+    let runtime = tokio::runtime::Runtime::new().context("the demo cannot start its tasks")?;
+    let done = match args.headless {
+        true => runtime.block_on(play(program, output)),
+        false => runtime.block_on(show(program, args.listen, output)),
+    };
+    runtime.shutdown_background();
+    done
+}
+
+async fn play(program: PathBuf, output: &mut Output) -> Result<(), CliError> {
+    let score = script::play(program, |report| output.line(&line(report))).await;
+    let score = score.context("the demo could not begin")?;
+    output.line(&format!("{} passed, {} failed", score.passed, score.failed));
+    match score.log {
+        None => Ok(()),
+        Some(log) => {
+            let error = CliError::user(format!("{} of the demo's legs failed", score.failed));
+            Err(error.hint(format!("The bridge's log is {}.", log.display())))
+        }
+    }
+}
+
+fn line(report: &Report) -> String {
+    match &report.outcome {
+        Ok(()) => format!("ok {} {}", report.leg, report.took.as_millis()),
+        Err(why) => format!("FAIL {} {}", report.leg, why.to_string().replace('\n', " ")),
+    }
+}
+
+async fn show(program: PathBuf, at: SocketAddr, output: &mut Output) -> Result<(), CliError> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals().context("the demo cannot listen to signals")?;
+    let listener = TcpListener::bind(at).await.map_err(|error| cannot_listen(at, error))?;
+    let address = listener.local_addr().context("the page has no address")?;
+    let page = format!("http://{address}/");
+    let panel_url = Some(format!("{page}#ticket-{{id}}"));
+    let town = Town::build(TownPlan { program, panel_url }).await.context("the demo could not begin")?;
+    let town = Arc::new(town);
+
+    output.complain("A first conversation is being played …");
+    let story = async {
+        town.start_bridge().await.context("the bridge did not start")?;
+        scene::tell(&town).await.context("the first conversation broke off")
+    };
+    match shutdown.unless_cancelled(story).await {
+        None => return Ok(()),
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            output.complain(&format!("warning: {error:#}; the page shows what there is"));
+            output.complain(&format!("hint: The bridge's log is {}.", town.bridge.log().display()));
+        }
+    }
+    output.line(&format!("The demo is at {page}"));
+    output.line("Press Ctrl-C to end it.");
+    scene::serve(town, listener, &shutdown).await.context("the page cannot be served")?;
+    Ok(())
+}
+
+fn cannot_listen(at: SocketAddr, error: io::Error) -> CliError {
+    let error = anyhow::Error::new(error).context(format!("the demo cannot listen at {at}"));
+    CliError::new(ErrorKind::User, error)
+        .hint("Choose another address: --listen 127.0.0.1:0 takes any free port.")
+}
