@@ -14,7 +14,7 @@ use crate::{
     bridge::{
         circuit::Circuits,
         context::{AccountRules, Bridge, Parts},
-        intake, lanes, staff_watch,
+        intake, lanes, staff_watch, trouble,
     },
     channel::intake::Intake,
     config::Config,
@@ -82,9 +82,12 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
     for api in built.bridge.apis.keys() {
         watch_staff(&tasks, &built.bridge, api, &start.shutdown);
     }
+    let mut watched = Vec::new();
     if let Some(telegram) = &built.telegram {
-        telegram.start(&tasks, &handle, &start.shutdown);
+        telegram.start(&tasks, &built.bridge, &handle, &start.shutdown);
+        watched.push(telegram.watched(&tasks, &start.shutdown));
     }
+    tasks.spawn_once("trouble", trouble::run(built.bridge.clone(), watched, start.shutdown.clone()));
     let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
     tasks.spawn("forget", move || forget(bridge.clone(), shutdown.clone()));
     drop(handle);
@@ -101,6 +104,12 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
         );
     }
     Ok(())
+}
+
+/// The bridge with nothing started: for a command while no daemon runs.
+pub async fn at_rest(config: &Config) -> Result<Bridge, StartError> {
+    let tls = tls::client_config(config.ca_file.as_deref())?;
+    Ok(build(config, &Clock::real(), &tls, false).await?.bridge)
 }
 
 /// The bridge with the adapters that are started beside it.

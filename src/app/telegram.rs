@@ -3,12 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
+use serde_json::json;
+use tokio::sync::watch;
 
 use crate::{
-    bridge::context,
+    bridge::{
+        context::{self, Bridge},
+        trouble::{SourceTrouble, Watched},
+    },
     channel::{
         intake::Intake,
-        telegram::{Rates, Settings, SetupError, Telegram as Channel},
+        telegram::{Health, Rates, Settings, SetupError, Telegram as Channel},
     },
     config::{
         Config,
@@ -16,7 +21,11 @@ use crate::{
     },
     model::ids::{AccountName, ChatId},
     runtime::{clock::Clock, shutdown::Shutdown, tasks::Tasks},
+    text::templates::Format,
 };
+
+/// Telegram keeps updates that nobody fetched for so long (<https://core.telegram.org/bots/api#getting-updates>).
+const TELEGRAM_KEEPS: Duration = Duration::from_secs(24 * 3600);
 
 /// The bot, and what the operator said of it.
 pub(super) struct Telegram {
@@ -69,7 +78,7 @@ impl Telegram {
         Ok(format!("@{}", identity.username))
     }
 
-    pub(super) fn start(&self, tasks: &Tasks, intake: &Intake, shutdown: &Shutdown) {
+    pub(super) fn start(&self, tasks: &Tasks, bridge: &Bridge, intake: &Intake, shutdown: &Shutdown) {
         if let TelegramMode::Polling = &self.config.mode {
             let (channel, intake, shutdown) = (self.channel.clone(), intake.clone(), shutdown.clone());
             tasks.spawn("telegram", move || {
@@ -77,5 +86,54 @@ impl Telegram {
                 async move { channel.poll(intake, shutdown).await }
             });
         }
+        tasks.spawn_once("telegram commands", offer_commands(self.channel.clone(), bridge.clone()));
+    }
+
+    /// Its trouble, for the alerts.
+    pub(super) fn watched(&self, tasks: &Tasks, shutdown: &Shutdown) -> Watched {
+        let (tell, trouble) = watch::channel(None);
+        let (mut health, shutdown) = (self.channel.health(), shutdown.clone());
+        tasks.spawn_once("telegram health", async move {
+            loop {
+                let now = match &*health.borrow_and_update() {
+                    Health::Well { .. } => None,
+                    Health::Trouble { since, what } => {
+                        Some(SourceTrouble { since: *since, what: what.clone(), stopped: false })
+                    }
+                };
+                tell.send_if_modified(|known| {
+                    let changed = *known != now;
+                    *known = now;
+                    changed
+                });
+                if !matches!(shutdown.unless_cancelled(health.changed()).await, Some(Ok(()))) {
+                    return;
+                }
+            }
+        });
+        Watched {
+            name: "Telegram".to_owned(),
+            meaning: "messages wait at Telegram and are fetched later".to_owned(),
+            todo: None,
+            mailbox: None,
+            keeps: Some(TELEGRAM_KEEPS),
+            trouble,
+        }
+    }
+}
+
+/// The commands in people's input field, in each language that has templates.
+async fn offer_commands(channel: Channel, bridge: Bridge) {
+    for language in bridge.templates.languages() {
+        let Ok(list) = bridge.templates.render(language, "commands", Format::Telegram, &json!({})) else {
+            continue;
+        };
+        let commands: Vec<(String, String)> = list
+            .lines()
+            .filter_map(|line| line.split_once(" - "))
+            .map(|(name, text)| (name.trim().to_owned(), text.trim().to_owned()))
+            .collect();
+        let code = (language != bridge.language).then_some(language);
+        channel.set_commands(&commands, code).await;
     }
 }

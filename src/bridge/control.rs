@@ -87,3 +87,7 @@ fn dead(bridge: &Bridge, job: &Job, why: &str) -> Option<NewJob> {
     };
     alerts::tell(bridge, None, None, format!("alert/broken/{}", job.id), told)
 }
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

@@ -50,3 +50,6 @@ pub mod trouble;
 pub mod turn;
 pub mod undelivered;
 pub mod uploads;
+
+#[cfg(test)]
+pub(crate) mod town_tests;

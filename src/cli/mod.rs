@@ -1,9 +1,14 @@
 //! Doors for people: one file per command.
 
+mod account;
 mod check;
+mod conversation;
 mod demo;
 pub mod error;
+mod link;
 pub mod output;
+mod queue;
+mod remote;
 mod run;
 
 #[cfg(test)]
@@ -33,6 +38,10 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Check(check::Args),
+    Account(account::Args),
+    Link(link::Args),
+    Conversation(conversation::Args),
+    Queue(queue::Args),
     Demo(demo::Args),
 }
 
@@ -45,6 +54,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
     let done = match cli.command {
         Command::Run(args) => run::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config, &mut output),
+        Command::Account(args) => account::run(&args, &cli.config, &mut output),
+        Command::Link(args) => link::run(&args, &cli.config, &mut output),
+        Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
+        Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
         Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::{
     Store, StoreError,
     digest::of_row,
+    jobs::chain,
     lanes::Lanes,
     opening::{self, Loss, Opened},
     queue::Hold,
@@ -219,7 +220,12 @@ impl Committer {
             .unwrap_or_else(|panic| Err(format!("the database panicked: {}", panic_text(&*panic))));
         match &committed {
             Ok(()) => shared.apply(effects),
-            Err(_) => shared.forget_holders(),
+            // Before anybody is answered: who is refused finds the reason there.
+            Err(why) => {
+                shared.forget_holders();
+                let since = shared.clock.now();
+                shared.health.send_replace(Health::Broken { since, why: why.clone() });
+            }
         }
         for waiter in waiters {
             waiter(committed.clone().map_err(StoreError::Unavailable));
@@ -284,7 +290,7 @@ impl Committer {
                     tracing::info!("The store is open again.");
                     return true;
                 }
-                Err(error) => why = error.to_string(),
+                Err(error) => why = chain(&error),
             }
         }
         false

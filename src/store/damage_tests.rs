@@ -197,6 +197,45 @@ async fn a_damaged_store_opens_with_everything_or_stops_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_kill_while_the_database_writes_its_snapshot_is_no_damage() {
+    let mut town = Town::new();
+    town.store().enqueue(vec![job(1, "a")], vec![]).await.unwrap();
+    town.close();
+    for name in ["snap.0000000000000001.generating", "snap.FFFFFFFFFFFFFFFF.generating"] {
+        fs::write(town.options().dir.join("db").join(name), b"half").unwrap();
+    }
+    town.open();
+    assert_eq!(town.store().depth().live, 1);
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_begins_again() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Clock::stopped_at(START);
+    let whole = home.path().join("whole");
+    drop(open(&whole, &clock, false).unwrap());
+    let empty = home.path().join("empty");
+    drop(sled::open(empty.join("db")).unwrap());
+    // The database exists; then the secret, too; then a watermark of nothing, too.
+    for made in 0..3 {
+        let dir = home.path().join(made.to_string());
+        copy(&empty, &dir);
+        if made > 0 {
+            fs::copy(whole.join("secret"), dir.join("secret")).unwrap();
+        }
+        if made > 1 {
+            let mut nothing = watermark::Watermark::read(&whole.join("watermark")).unwrap().unwrap();
+            nothing.sequence = 0;
+            watermark::Watermark::begin(&dir.join("watermark"), &nothing).unwrap();
+        }
+        let store = open(&dir, &clock, false).unwrap();
+        store.enqueue(vec![job(1, "a")], vec![]).await.unwrap();
+        drop(store);
+        assert_eq!(open(&dir, &clock, false).unwrap().depth().live, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_missing_watermark_or_secret_is_a_loss_too() {
     let seen = seen().await;
     let home = tempfile::tempdir().unwrap();

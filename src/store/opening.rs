@@ -121,10 +121,6 @@ pub(super) fn open(
             (db, Some(last), secret_or_new(&files)?)
         }
     };
-    let last = match last {
-        Some(last) => last,
-        None => begin(&db, clock)?,
-    };
     let secret = match secret {
         Some(secret) => secret,
         None => {
@@ -132,6 +128,10 @@ pub(super) fn open(
             secret_file::write(&files.secret, &secret)?;
             secret
         }
+    };
+    let last = match last {
+        Some(last) => last,
+        None => begin(&files, &db, clock)?,
     };
     Ok((ready(&files, db, last, clock)?, secret))
 }
@@ -151,7 +151,8 @@ fn look(files: &Files, mark: Option<&Last>) -> Result<Whole, Trouble> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
         Err(error) => return Err(Trouble::Open(error.into())),
     };
-    if !has_db && (mark.is_some() || files.watermark.exists()) {
+    let begun = mark.map_or(files.watermark.exists(), |mark| mark.sequence > 0);
+    if !has_db && begun {
         return Err(Trouble::Nothing("its database is missing".into()));
     }
     let db = open_db(&files.db).map_err(Trouble::Open)?.map_err(Trouble::Nothing)?;
@@ -159,16 +160,19 @@ fn look(files: &Files, mark: Option<&Last>) -> Result<Whole, Trouble> {
         catch_unwind(AssertUnwindSafe(|| Ok::<_, StoreError>((last_in(&db)?, digest::of_all(&db)?))));
     let (last, digest) = match checked {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(Trouble::Nothing(format!("its database is damaged ({error})"))),
-        Err(panic) => {
-            return Err(Trouble::Nothing(format!("its database is damaged ({})", panic_text(&*panic))));
-        }
+        Ok(Err(error)) => return Err(unreadable(&error.to_string())),
+        Err(panic) => return Err(unreadable(panic_text(&*panic))),
     };
     newer(&db).map_err(Trouble::Open)?;
     match compare(last.as_ref(), mark, digest, &secret) {
         None => Ok((db, last, secret)),
         Some(what) => Err(Trouble::Less(what, Box::new(db), last)),
     }
+}
+
+fn unreadable(what: &str) -> Trouble {
+    not_damage(what)
+        .map_or_else(|| Trouble::Nothing(format!("its database is damaged ({what})")), Trouble::Open)
 }
 
 fn compare(
@@ -179,6 +183,7 @@ fn compare(
 ) -> Option<String> {
     let what = match (last, mark) {
         (None, None) if digest == 0 => return None,
+        (None, Some(mark)) if mark.sequence == 0 => return None,
         (None, _) => "its database is empty or has lost its beginning",
         (Some(_), None) => "its watermark is missing or damaged, so nobody knows whether all is there",
         (Some(last), Some(mark)) if last.instance != mark.instance => {
@@ -217,11 +222,13 @@ fn newer(db: &Db) -> Result<(), OpenError> {
     }
 }
 
-/// The first transaction of a new store.
-fn begin(db: &Db, clock: &Clock) -> Result<Last, OpenError> {
-    let last =
-        Last { instance: rand::random(), sequence: 1, at: clock.now(), conversations: 0, jobs: 0, digest: 0 };
-    found(db, last, None)
+/// The first transaction of a new store. Whenever this is cut short, the next start begins again:
+/// the secret and a watermark of nothing are there before it.
+fn begin(files: &Files, db: &Db, clock: &Clock) -> Result<Last, OpenError> {
+    let (instance, at) = (rand::random(), clock.now());
+    let nothing = Last { instance, sequence: 0, at, conversations: 0, jobs: 0, digest: 0 };
+    Watermark::begin(&files.watermark, &nothing)?;
+    found(db, Last { sequence: 1, ..nothing }, None)
 }
 
 /// The first transaction after a loss.
@@ -268,7 +275,10 @@ pub(super) fn found(db: &Db, mut last: Last, loss: Option<Loss>) -> Result<Last,
         db.sled.flush()?;
         Ok(last)
     };
-    write().map_err(|error| OpenError::Lost(format!("the store cannot be begun: {error}")))
+    write().map_err(|error| {
+        let what = format!("the store cannot be begun: {error}");
+        not_damage(&what).unwrap_or(OpenError::Lost(what))
+    })
 }
 
 pub(super) fn ready(files: &Files, db: Db, last: Last, clock: &Clock) -> Result<Opened, OpenError> {
@@ -286,20 +296,46 @@ pub(super) fn ready(files: &Files, db: Db, last: Last, clock: &Clock) -> Result<
 
 /// The database with its trees; the inner error is damage.
 pub(super) fn open_db(path: &Path) -> Result<Result<Db, String>, OpenError> {
+    remove_half_written_snapshots(path)?;
     for _ in 0..LOCK_TRIES {
-        match catch_unwind(AssertUnwindSafe(|| open_sled(path))) {
+        let what = match catch_unwind(AssertUnwindSafe(|| open_sled(path))) {
             Ok(Ok(db)) => return Ok(Ok(db)),
-            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
-                std::thread::sleep(LOCK_WAIT);
-            }
-            Ok(Err(sled::Error::Io(error))) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(OpenError::Io(error));
-            }
-            Ok(Err(error)) => return Ok(Err(format!("its database does not open ({error})"))),
-            Err(panic) => return Ok(Err(format!("its database does not open ({})", panic_text(&*panic)))),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic_text(&*panic).to_owned(),
+        };
+        if what.contains("could not acquire lock") {
+            std::thread::sleep(LOCK_WAIT);
+        } else {
+            return not_damage(&what).map_or(Ok(Err(format!("its database does not open ({what})"))), Err);
         }
     }
     Err(OpenError::Locked(path.to_owned()))
+}
+
+/// A machine in trouble is no damage. The database gives such errors as text only, or panics with them.
+fn not_damage(what: &str) -> Option<OpenError> {
+    // EACCES, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT of Linux.
+    let passing = [13, 23, 24, 28, 30, 122];
+    let code = passing.into_iter().find(|code| {
+        what.contains(&format!("os error {code})")) || what.contains(&format!("code: {code},"))
+    })?;
+    Some(OpenError::Io(io::Error::from_raw_os_error(code)))
+}
+
+/// sled 0.34 takes a snapshot that it was killed over, or had no room for, to be the newest one
+/// (`get_snapshot_files` lists `snap.*.generating`), and then calls the whole database corrupted.
+/// Without it, it goes on from the snapshot before.
+fn remove_half_written_snapshots(path: &Path) -> Result<(), OpenError> {
+    if !path.exists() || unlocked(path).is_err() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether nobody has the database open.

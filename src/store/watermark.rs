@@ -53,6 +53,15 @@ impl Watermark {
         Ok(slots.max_by_key(|last| last.sequence))
     }
 
+    /// A new file with this in it, there whole or not at all.
+    pub(super) fn begin(path: &Path, last: &Last) -> io::Result<()> {
+        let beside = path.with_extension("new");
+        let _ = std::fs::remove_file(&beside);
+        Self::open(&beside)?.write(last)?;
+        std::fs::rename(&beside, path)?;
+        sync_directory_of(path)
+    }
+
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;

@@ -1,0 +1,83 @@
+//! Whether mail comes in: since when it does, or since when not and why; and what was left unread.
+
+use tokio::sync::watch;
+
+use crate::runtime::clock::{Clock, Timestamp};
+
+/// How intake from one mailbox goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub state: State,
+    /// The last time that mail was left unread on purpose.
+    pub skipped: Option<Skipped>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Well {
+        since: Timestamp,
+    },
+    /// Nothing is taken in; what arrives waits at its source.
+    Trouble {
+        since: Timestamp,
+        what: String,
+        /// The login is refused: it will not mend by itself.
+        unauthorized: bool,
+    },
+}
+
+/// Mail of a folder whose UIDVALIDITY changed, older than all doubt: to be had by `backfill` only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub at: Timestamp,
+    pub mails: u32,
+    pub older_than: Timestamp,
+}
+
+/// Tells of changes; whoever holds a receiver decides what is worth an alert.
+pub(super) struct Reporter {
+    clock: Clock,
+    health: watch::Sender<Health>,
+}
+
+impl Reporter {
+    pub(super) fn new(clock: Clock) -> Self {
+        let state =
+            State::Trouble { since: clock.now(), what: "not connected yet".to_owned(), unauthorized: false };
+        Self { health: watch::Sender::new(Health { state, skipped: None }), clock }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    pub(super) fn well(&self) {
+        let now = self.clock.now();
+        self.health.send_if_modified(|health| {
+            let changed = !matches!(health.state, State::Well { .. });
+            if changed {
+                health.state = State::Well { since: now };
+            }
+            changed
+        });
+    }
+
+    /// The beginning of the trouble is kept while it lasts, even when it changes its face.
+    pub(super) fn trouble(&self, what: String, unauthorized: bool) {
+        let now = self.clock.now();
+        self.health.send_if_modified(|health| {
+            let since = match &health.state {
+                State::Trouble { what: known, .. } if *known == what => return false,
+                State::Trouble { since, .. } => *since,
+                State::Well { .. } => now,
+            };
+            health.state = State::Trouble { since, what, unauthorized };
+            true
+        });
+    }
+
+    pub(super) fn skipped(&self, mails: u32, older_than: Timestamp) {
+        let skipped = Skipped { at: self.clock.now(), mails, older_than };
+        self.health.send_modify(|health| health.skipped = Some(skipped));
+    }
+}

@@ -1,0 +1,265 @@
+//! A Maildir from its first look on: the same door as IMAP's, over a directory.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use tokio::task::spawn_blocking;
+
+use super::{
+    directory_watch::DirectoryWatch,
+    door::{Arrival, Door, DoorError, MOST_MAILS},
+    headers::Headers,
+    health::Reporter,
+    incoming::RawMail,
+    maildir_scan::{Entry, MaildirCursor, keep_present, scan, touched},
+    settings::{After, Limits, Settings},
+};
+use crate::{
+    channel::intake::Durable,
+    runtime::{
+        clock::{Clock, Timestamp},
+        shutdown::Shutdown,
+    },
+};
+
+/// Bytes of mail that are journaled together; a larger one goes alone.
+const BATCH: u64 = 4 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+enum MaildirError {
+    #[error("the Maildir {} cannot be read: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Door(#[from] DoorError),
+}
+
+/// One Maildir.
+pub(super) struct Maildir {
+    pub(super) settings: Settings,
+    pub(super) path: PathBuf,
+    pub(super) door: Door,
+    pub(super) clock: Clock,
+    pub(super) watch: DirectoryWatch,
+}
+
+struct State {
+    cursor: MaildirCursor,
+    reread_since: Option<Timestamp>,
+    /// Journaled, but still in `new`.
+    done: HashSet<String>,
+}
+
+impl Maildir {
+    /// Runs until shutdown; every trouble is waited out.
+    pub(super) async fn run(&self, health: &Reporter, shutdown: &Shutdown) {
+        let (arrival, watching) = self.watch.watch(&self.new());
+        if let Err(error) = watching {
+            tracing::warn!(mailbox = %self.settings.name, %error, "The Maildir is not watched, only read at intervals.");
+        }
+        let timing = &self.settings.timing;
+        let mut state = None;
+        let mut failures: u32 = 0;
+        loop {
+            let wait = match shutdown.unless_cancelled(self.turn(&mut state)).await {
+                None => return,
+                Some(Ok(())) => {
+                    failures = 0;
+                    health.well();
+                    timing.poll
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(mailbox = %self.settings.name, %error, "Mail cannot be read for now.");
+                    health.trouble(error.to_string(), false);
+                    failures = failures.saturating_add(1);
+                    timing.backoff.next(failures - 1)
+                }
+            };
+            let hint = async {
+                if failures > 0 {
+                    std::future::pending::<()>().await;
+                }
+                arrival.notified().await;
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.clock.sleep(wait) => (),
+                () = hint => (),
+            }
+        }
+    }
+
+    /// Takes in everything that lies there.
+    async fn turn(&self, state: &mut Option<State>) -> Result<(), MaildirError> {
+        let state = match state {
+            Some(state) => state,
+            None => state.insert(self.begin().await?),
+        };
+        if let Some(since) = state.reread_since {
+            self.read_again(state, since).await?;
+            state.reread_since = None;
+        }
+        let there = self.scan(&self.new()).await?;
+        keep_present(&mut state.done, &there);
+        let fresh: Vec<Entry> = there
+            .iter()
+            .filter(|entry| !state.done.contains(&entry.name) && !state.cursor.is_old(entry))
+            .cloned()
+            .collect();
+        for batch in batches(&fresh) {
+            self.take(state, batch).await?;
+        }
+        if self.settings.after == After::Nothing && !fresh.is_empty() {
+            state.cursor.pass(&there);
+        }
+        Ok(())
+    }
+
+    async fn begin(&self) -> Result<State, MaildirError> {
+        let begin = self.door.begin().await?;
+        let known = begin.cursor.as_ref().and_then(MaildirCursor::parse);
+        let cursor = match known {
+            Some(cursor) => cursor,
+            None => {
+                let (new, unreadable) = (self.new(), |source| self.unreadable(source));
+                let touched = touched(&new).map_err(unreadable)?;
+                let cursor = MaildirCursor::first_look(self.settings.start, touched, &self.scan(&new).await?);
+                self.door.accept(Vec::new(), cursor.to_cursor()).await?;
+                cursor
+            }
+        };
+        Ok(State { cursor, reread_since: begin.reread_since, done: HashSet::new() })
+    }
+
+    /// After a loss: what arrived since then, wherever it lies now.
+    async fn read_again(&self, state: &mut State, since: Timestamp) -> Result<(), MaildirError> {
+        for directory in [self.path.join("cur"), self.new()] {
+            let mut there = self.scan(&directory).await?;
+            there.retain(|entry| entry.modified >= since);
+            for batch in batches(&there) {
+                self.take(state, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&self, state: &mut State, batch: &[Entry]) -> Result<(), MaildirError> {
+        let limits = self.settings.limits;
+        let _share = self.door.admit(batch.iter().map(|entry| entry.size.min(limits.mail)).sum()).await;
+        let arrivals = try_join_all(batch.iter().map(|entry| self.read(entry))).await?;
+        let (taken, arrivals): (Vec<&Entry>, Vec<Arrival>) =
+            batch.iter().zip(arrivals).filter_map(|(entry, arrival)| Some((entry, arrival?))).unzip();
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        let durable = self.door.accept(arrivals, state.cursor.to_cursor()).await?;
+        state.done.extend(taken.iter().map(|entry| entry.name.clone()));
+        self.put_away(&durable, &taken);
+        Ok(())
+    }
+
+    /// Nothing for a file that vanished: somebody else read it.
+    async fn read(&self, entry: &Entry) -> Result<Option<Arrival>, DoorError> {
+        let place = format!("maildir/{}/{}", self.settings.name, entry.unique());
+        let received = entry.delivered().min(self.clock.now());
+        let (path, limits) = (entry.path.clone(), self.settings.limits);
+        let read = spawn_blocking(move || read_file(&path, limits)).await;
+        match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok((bytes, cut_from)) => {
+                let blob = self.door.spool(bytes.clone()).await?;
+                Ok(Some(Arrival::Mail(RawMail { blob, bytes, cut_from, place, received })))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                let reason = format!("the file {} cannot be read: {error}", entry.path.display());
+                Ok(Some(Arrival::NeverSeen { place, received, reason }))
+            }
+        }
+    }
+
+    /// A failure is only logged: the mails are safe, and known when they are seen again.
+    fn put_away(&self, _: &Durable, taken: &[&Entry]) {
+        let new = self.new();
+        for entry in taken.iter().filter(|entry| entry.path.parent() == Some(new.as_path())) {
+            if let Err(error) = put_away(&self.path, entry, &self.settings.after)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(file = %entry.path.display(), %error, "Journaled mail could not be put away.");
+            }
+        }
+    }
+
+    async fn scan(&self, directory: &Path) -> Result<Vec<Entry>, MaildirError> {
+        let directory = directory.to_owned();
+        let scanned = spawn_blocking(move || scan(&directory)).await;
+        scanned.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(|source| self.unreadable(source))
+    }
+
+    fn new(&self) -> PathBuf {
+        self.path.join("new")
+    }
+
+    fn unreadable(&self, source: io::Error) -> MaildirError {
+        MaildirError::Read { path: self.path.clone(), source }
+    }
+}
+
+/// In order, each of at most 64 mails and some megabytes.
+fn batches(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    let mut bytes = 0;
+    let mut mails = 0;
+    entries.chunk_by(move |entry, next| {
+        if mails == 0 {
+            bytes = entry.size;
+            mails = 1;
+        }
+        bytes += next.size;
+        mails += 1;
+        let together = mails <= MOST_MAILS && bytes <= BATCH;
+        if !together {
+            mails = 0;
+        }
+        together
+    })
+}
+
+/// The file's bytes, or of a too large one its beginning and its size.
+fn read_file(path: &Path, limits: Limits) -> io::Result<(Bytes, Option<u64>)> {
+    let file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    if size <= limits.mail {
+        file.take(limits.mail).read_to_end(&mut bytes)?;
+        return Ok((bytes.into(), None));
+    }
+    file.take(limits.headers as u64 + limits.kept_of_oversize).read_to_end(&mut bytes)?;
+    let header = Headers::read(&bytes).body_at;
+    bytes.truncate(header.saturating_add(usize::try_from(limits.kept_of_oversize).unwrap_or(usize::MAX)));
+    Ok((bytes.into(), Some(size)))
+}
+
+fn put_away(maildir: &Path, entry: &Entry, after: &After) -> io::Result<()> {
+    let seen = format!("{}:2,S", entry.unique());
+    match after {
+        After::Nothing => Ok(()),
+        After::Delete => fs::remove_file(&entry.path),
+        After::Seen => fs::rename(&entry.path, maildir.join("cur").join(seen)),
+        After::Move(folder) => {
+            // Maildir++: a folder is a directory beside, its levels parted by dots.
+            let folder = maildir.join(format!(".{}", folder.replace('/', ".").trim_matches('.')));
+            for part in ["tmp", "new", "cur"] {
+                fs::create_dir_all(folder.join(part))?;
+            }
+            fs::rename(&entry.path, folder.join("cur").join(seen))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "maildir_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+//! The admin API over its real socket.
+
+use std::os::unix::fs::PermissionsExt;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{admin_api, bind, health, rows, serve, serve_unix, socket};
+use crate::{
+    bridge::town_tests::{ANN, Town, message},
+    model::inbound::Verdict,
+    runtime::{secret::Secret, shutdown::Shutdown},
+};
+
+struct Door {
+    client: reqwest::Client,
+    shutdown: Shutdown,
+}
+
+impl Door {
+    async fn open(town: &Town) -> Door {
+        let path = socket(town.dir.path());
+        let listener = bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "only its owner may open it");
+        let shutdown = Shutdown::new();
+        tokio::spawn(serve_unix(
+            listener,
+            path.clone(),
+            admin_api::router(town.bridge.clone()),
+            shutdown.clone(),
+        ));
+        Door { client: reqwest::Client::builder().unix_socket(path).build().unwrap(), shutdown }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let method = method.parse().unwrap();
+        let mut request = self.client.request(method, format!("http://x{path}"));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+}
+
+#[tokio::test]
+async fn a_code_made_at_the_socket_links_a_chat_and_the_link_can_be_ended() {
+    let mut town = Town::new().await;
+    let door = Door::open(&town).await;
+    assert_eq!(door.call("POST", "/admin/link-codes", Some(json!({ "account": "no" }))).await.0, 404);
+    let (_, made) = door.call("POST", "/admin/link-codes", Some(json!({ "account": "acme" }))).await;
+    let made: rows::LinkCode = serde_json::from_value(made).unwrap();
+    town.write(ANN, &[&format!("/start {}", made.code)]).await;
+    town.press(ANN, &town.button("Yes")).await;
+    let (_, links) = door.call("GET", "/admin/links?account=acme", None).await;
+    assert_eq!((&links[0]["chat"], &links[0]["owner"]), (&json!(100), &json!(true)));
+    assert_eq!(door.call("PUT", "/admin/accounts/acme/owner", Some(json!({ "chat": 100 }))).await.0, 200);
+    assert_eq!(door.call("DELETE", "/admin/links/100", None).await.0, 200);
+    assert_eq!(door.call("DELETE", "/admin/links/100", None).await.0, 404);
+    door.shutdown.trigger();
+}
+
+#[tokio::test]
+async fn accounts_come_and_go_but_those_of_the_configuration_stay() {
+    let town = Town::new().await;
+    let door = Door::open(&town).await;
+    let add = |name: &str, api: &str, email: &str| {
+        Some(json!({ "name": name, "ticket_api": api, "id": "5", "emails": [email] }))
+    };
+    for (body, status) in [
+        (add("zeta", "nowhere", "a@b.example"), 404),
+        (add("zeta", "desk", "nonsense"), 400),
+        (add("acme", "desk", "a@b.example"), 409),
+        (add("zeta", "desk", "a@b.example"), 200),
+    ] {
+        assert_eq!(door.call("POST", "/admin/accounts", body).await.0, status);
+    }
+    assert_eq!(door.call("GET", "/admin/accounts", None).await.1.as_array().unwrap().len(), 2);
+    assert_eq!(door.call("DELETE", "/admin/accounts/acme", None).await.0, 409);
+    assert_eq!(door.call("DELETE", "/admin/accounts/zeta", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_queue_shows_what_is_held_and_a_retry_releases_it() {
+    let mut town = Town::new().await;
+    let door = Door::open(&town).await;
+    let mail = town.mail("boss@acme.example", Verdict::None, message("Please restart it"));
+    town.take(vec![mail]).await;
+    let (_, queue) = door.call("GET", "/admin/queue", None).await;
+    let queue: rows::Queue = serde_json::from_value(queue).unwrap();
+    assert!(queue.jobs[0].held && queue.parked == 1);
+    let id = queue.jobs[0].id;
+    let (_, detail) = door.call("GET", &format!("/admin/queue/{id}"), None).await;
+    assert_eq!(detail["excerpt"], "Please restart it");
+    assert_eq!(door.call("POST", &format!("/admin/queue/{id}/retry"), Some(json!({}))).await.0, 200);
+    assert_eq!(door.call("POST", &format!("/admin/queue/{id}/discard"), None).await.0, 409);
+    town.settle().await;
+    assert_eq!(town.desk.created.lock().unwrap().len(), 1);
+    let (_, all) = door.call("GET", "/admin/conversations", None).await;
+    assert_eq!((&all[0]["ticket"], &all[0]["account"]), (&json!("1"), &json!("acme")));
+}
+
+#[tokio::test]
+async fn a_backup_is_written_while_the_store_is_open() {
+    let town = Town::new().await;
+    let door = Door::open(&town).await;
+    let file = town.dir.path().join("backup.jsonl");
+    assert_eq!(door.call("POST", "/admin/store/backup", Some(json!({ "file": "here" }))).await.0, 400);
+    assert_eq!(door.call("POST", "/admin/store/backup", Some(json!({ "file": file }))).await.0, 200);
+    assert!(std::fs::metadata(file).unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn over_tcp_only_the_token_opens_and_health_says_what_is_wrong() {
+    let town = Town::new().await;
+    let why = || {
+        vec![health::Reason { what: "mailbox support".to_owned(), since: None, why: "refused".to_owned() }]
+    };
+    let doctor =
+        health::Doctor { bridge: town.bridge.clone(), sources: std::sync::Arc::new(why), metrics: None };
+    let admin = admin_api::bearer(admin_api::router(town.bridge.clone()), Secret::new("right"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener, health::router(doctor).merge(admin), Shutdown::new()));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (token, status) in [("", 401), ("Bearer wrong", 401), ("Bearer right", 200)] {
+        let request = client.get(format!("{base}/admin/accounts")).header("authorization", token);
+        assert_eq!(request.send().await.unwrap().status(), status, "{token}");
+    }
+    assert_eq!(client.get(format!("{base}/healthz")).send().await.unwrap().status(), 200);
+    let ready = client.get(format!("{base}/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let report: Value = ready.json().await.unwrap();
+    assert_eq!(report["reasons"][0]["what"], "mailbox support");
+}

@@ -1,0 +1,92 @@
+//! What the admin API answers: rows that a command prints and a panel reads.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkCode {
+    pub account: String,
+    pub code: String,
+    /// RFC 3339.
+    pub expires: String,
+    /// Opens the chat with the bot and sends the code; nothing while the bot's name is not known.
+    pub url: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Link {
+    pub account: String,
+    pub place: String,
+    /// The number by which `link remove` and `link owner` know it, if it is a chat.
+    pub chat: Option<i64>,
+    pub since: String,
+    pub follows_all: bool,
+    pub paused: bool,
+    /// Gets the answers in tickets that were opened in the panel.
+    pub owner: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    pub name: String,
+    pub ticket_api: String,
+    pub id: String,
+    #[serde(default)]
+    pub emails: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Conversation {
+    pub id: u64,
+    pub account: String,
+    pub ticket_api: String,
+    pub ticket: Option<String>,
+    pub status: String,
+    pub subject: String,
+    pub founder: Option<String>,
+    pub last_writer: Option<String>,
+    pub active: String,
+    pub url: Option<String>,
+}
+
+/// A job's line in the queue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub id: u64,
+    pub state: String,
+    /// A mail that waits for its release.
+    pub held: bool,
+    pub what: String,
+    pub who: String,
+    pub account: Option<String>,
+    pub why: String,
+    pub accepted: String,
+    pub since: Option<String>,
+}
+
+/// A job with everything that is stored of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobDetail {
+    pub row: Job,
+    pub lane: String,
+    pub key: String,
+    pub excerpt: Option<String>,
+    /// Whether its raw copy can be exported.
+    pub raw: bool,
+    pub steps: Value,
+    pub task: Value,
+}
+
+/// How many jobs there are, beside those listed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Queue {
+    pub live: usize,
+    pub parked: usize,
+    pub dead: usize,
+    pub jobs: Vec<Job>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    pub error: String,
+}
