@@ -2,21 +2,23 @@
 
 mod apis;
 pub mod check;
+mod doors;
 mod mailboxes;
 mod telegram;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     bridge::{
         circuit::Circuits,
         context::{AccountRules, Bridge, Parts},
-        intake, lanes, staff_watch, trouble,
+        intake, lanes, staff_watch,
+        trouble::{self, SourceTrouble},
     },
-    channel::intake::Intake,
+    channel::{email, intake::Intake},
     config::Config,
     model::{
         account::Account,
@@ -27,6 +29,7 @@ use crate::{
         clock::Clock,
         shutdown::Shutdown,
         tasks::Tasks,
+        telemetry::Metrics,
         tls,
     },
     store::{OpenError, Options, Store, StoreError, change::Change},
@@ -55,6 +58,8 @@ pub enum StartError {
     Timing(#[from] InvalidBackoff),
     #[error("Telegram cannot be set up")]
     Telegram(#[from] crate::channel::telegram::SetupError),
+    #[error("{door} cannot be opened")]
+    Door { door: String, source: std::io::Error },
     #[error("the ticket API cannot be set up")]
     Paradarum(#[from] crate::ticket_api::paradarum::SetUpError),
 }
@@ -63,6 +68,7 @@ pub enum StartError {
 pub struct Start {
     /// Go on although part of the state is missing.
     pub after_loss: bool,
+    pub metrics: Option<Metrics>,
     pub shutdown: Shutdown,
 }
 
@@ -87,6 +93,11 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
         telegram.start(&tasks, &built.bridge, &handle, &start.shutdown);
         watched.push(telegram.watched(&tasks, &start.shutdown));
     }
+    for mailbox in &built.mailboxes {
+        mailbox.start(&tasks, &handle, &start.shutdown);
+        watched.push(mailbox.watched(&tasks, &start.shutdown));
+    }
+    doors::open(&config, &built.bridge, &watched, start.metrics, &tasks, &start.shutdown).await?;
     tasks.spawn_once("trouble", trouble::run(built.bridge.clone(), watched, start.shutdown.clone()));
     let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
     tasks.spawn("forget", move || forget(bridge.clone(), shutdown.clone()));
@@ -116,6 +127,7 @@ pub async fn at_rest(config: &Config) -> Result<Bridge, StartError> {
 struct Built {
     bridge: Bridge,
     telegram: Option<telegram::Telegram>,
+    mailboxes: Vec<mailboxes::Mailbox>,
 }
 
 async fn build(
@@ -134,6 +146,8 @@ async fn build(
     let (store, spool, secret) = open(options).await?;
     let telegram = telegram::build(config, tls, clock)?;
     let apis = apis::build(config, tls, clock)?;
+    let shared = email::Shared::new(spool.clone(), config.limits.bytes_in_flight.0, clock.clone());
+    let mailboxes = mailboxes::build(config, tls, &shared)?;
     remember_accounts(&store, config).await?;
     let bridge = Bridge::new(Parts {
         store,
@@ -143,14 +157,14 @@ async fn build(
         templates: Templates::new(config.templates.as_deref(), &config.language)?,
         apis,
         telegram: telegram.as_ref().map(telegram::Telegram::side),
-        mailboxes: HashMap::new(),
+        mailboxes: mailboxes.iter().map(|mailbox| (mailbox.name(), mailbox.side())).collect(),
         accounts: accounts(config),
         language: config.language.clone(),
         timing: config.timing.clone(),
         limits: config.limits.clone(),
         circuits: Circuits::new(Backoff::new(config.timing.retry_min, config.timing.retry_max)?),
     });
-    Ok(Built { bridge, telegram })
+    Ok(Built { bridge, telegram, mailboxes })
 }
 
 async fn open(
@@ -201,6 +215,27 @@ fn watch_staff(tasks: &Tasks, bridge: &Bridge, api: &ApiName, shutdown: &Shutdow
             drop(hint); // Its other end must live as long as the watch does.
         }
     });
+}
+
+/// Says a channel's health in the bridge's words for as long as it changes.
+fn relay<T: Send + Sync + 'static>(
+    tasks: &Tasks,
+    shutdown: &Shutdown,
+    mut health: watch::Receiver<T>,
+    word: impl Fn(&T) -> Option<SourceTrouble> + Send + 'static,
+) -> watch::Receiver<Option<SourceTrouble>> {
+    let (tell, trouble) = watch::channel(None);
+    let shutdown = shutdown.clone();
+    tasks.spawn_once("health", async move {
+        loop {
+            let now = word(&health.borrow_and_update());
+            tell.send_replace(now);
+            if !matches!(shutdown.unless_cancelled(health.changed()).await, Some(Ok(()))) {
+                return;
+            }
+        }
+    });
+    trouble
 }
 
 async fn forget(bridge: Bridge, shutdown: Shutdown) {

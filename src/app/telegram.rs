@@ -1,12 +1,15 @@
 //! The Telegram side from the configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rustls::ClientConfig;
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::{
+    app::relay,
     bridge::{
         context::{self, Bridge},
         trouble::{SourceTrouble, Watched},
@@ -27,10 +30,14 @@ use crate::{
 /// Telegram keeps updates that nobody fetched for so long (<https://core.telegram.org/bots/api#getting-updates>).
 const TELEGRAM_KEEPS: Duration = Duration::from_secs(24 * 3600);
 
+/// The bot is asked who it is this often until it answers.
+const INTRODUCED_AGAIN: Duration = Duration::from_secs(10);
+
 /// The bot, and what the operator said of it.
 pub(super) struct Telegram {
     channel: Channel,
     config: crate::config::Telegram,
+    username: Arc<OnceLock<String>>,
 }
 
 pub(super) fn build(
@@ -54,7 +61,7 @@ pub(super) fn build(
         ..Settings::new(telegram.token.clone(), telegram.api_url.as_str())
     };
     let channel = Channel::new(settings, tls, clock.clone())?;
-    Ok(Some(Telegram { channel, config: telegram.clone() }))
+    Ok(Some(Telegram { channel, config: telegram.clone(), username: Arc::default() }))
 }
 
 impl Telegram {
@@ -63,7 +70,7 @@ impl Telegram {
         context::Telegram {
             channel: Arc::new(self.channel.clone()),
             bot: self.channel.bot(),
-            username: None,
+            username: self.username.clone(),
             admin_chat: self.config.admin_chat.map(ChatId),
             unlinked: match &self.config.unlinked {
                 Unlinked::Refuse => None,
@@ -86,29 +93,30 @@ impl Telegram {
                 async move { channel.poll(intake, shutdown).await }
             });
         }
-        tasks.spawn_once("telegram commands", offer_commands(self.channel.clone(), bridge.clone()));
+        let (channel, bridge, username) = (self.channel.clone(), bridge.clone(), self.username.clone());
+        let (clock, shutdown) = (bridge.clock.clone(), shutdown.clone());
+        tasks.spawn_once("telegram introduction", async move {
+            let known = async {
+                loop {
+                    if let Ok(identity) = channel.connect().await {
+                        break identity;
+                    }
+                    clock.sleep(INTRODUCED_AGAIN).await;
+                }
+            };
+            if let Some(identity) = shutdown.unless_cancelled(known).await {
+                let _ = username.set(identity.username); // The first answer stays; it does not change.
+                shutdown.unless_cancelled(offer_commands(&channel, &bridge)).await;
+            }
+        });
     }
 
     /// Its trouble, for the alerts.
     pub(super) fn watched(&self, tasks: &Tasks, shutdown: &Shutdown) -> Watched {
-        let (tell, trouble) = watch::channel(None);
-        let (mut health, shutdown) = (self.channel.health(), shutdown.clone());
-        tasks.spawn_once("telegram health", async move {
-            loop {
-                let now = match &*health.borrow_and_update() {
-                    Health::Well { .. } => None,
-                    Health::Trouble { since, what } => {
-                        Some(SourceTrouble { since: *since, what: what.clone(), stopped: false })
-                    }
-                };
-                tell.send_if_modified(|known| {
-                    let changed = *known != now;
-                    *known = now;
-                    changed
-                });
-                if !matches!(shutdown.unless_cancelled(health.changed()).await, Some(Ok(()))) {
-                    return;
-                }
+        let trouble = relay(tasks, shutdown, self.channel.health(), |health: &Health| match health {
+            Health::Well { .. } => None,
+            Health::Trouble { since, what } => {
+                Some(SourceTrouble { since: *since, what: what.clone(), stopped: false })
             }
         });
         Watched {
@@ -123,7 +131,7 @@ impl Telegram {
 }
 
 /// The commands in people's input field, in each language that has templates.
-async fn offer_commands(channel: Channel, bridge: Bridge) {
+async fn offer_commands(channel: &Channel, bridge: &Bridge) {
     for language in bridge.templates.languages() {
         let Ok(list) = bridge.templates.render(language, "commands", Format::Telegram, &json!({})) else {
             continue;

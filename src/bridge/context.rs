@@ -1,6 +1,9 @@
 //! Everything that the bridge's parts share: the store, the ports, the rules.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     bridge::circuit::Circuits,
@@ -58,8 +61,8 @@ pub struct Api {
 pub struct Telegram {
     pub channel: Arc<dyn Channel>,
     pub bot: BotId,
-    /// For deep links.
-    pub username: Option<String>,
+    /// For deep links; known once Telegram has been reached.
+    pub username: Arc<OnceLock<String>>,
     pub admin_chat: Option<ChatId>,
     /// The account that takes chats nobody linked.
     pub unlinked: Option<AccountName>,

@@ -336,6 +336,7 @@ async fn a_held_mail_of_nobody_parks_again_and_says_why() {
     let mut town = Town::new().await;
     let mail = town.mail("eve@other.example", Verdict::None, message("Please restart it"));
     town.take(vec![mail]).await;
+    town.clock.advance(Duration::from_secs(1));
     town.press(ADMINS, &town.button("Release")).await;
     assert!(town.alerts()[1].text.text.contains("add the address to an account"));
     assert_eq!(town.aside().len(), 1);

@@ -229,5 +229,9 @@ pub(super) fn later(until: Timestamp, why: Why, progress: Progress) -> Outcome {
 }
 
 #[cfg(test)]
+#[path = "delivery_world.rs"]
+pub(super) mod world;
+
+#[cfg(test)]
 #[path = "delivery_tests.rs"]
 mod tests;

@@ -51,7 +51,7 @@ struct Pending {
 pub fn code(bridge: &Bridge, account: &AccountName) -> (Code, Change) {
     let code = BASE32_NOPAD.encode(&rand::random::<[u8; 16]>());
     let expires = bridge.now().plus(bridge.timing.link_code_valid);
-    let username = bridge.telegram.as_ref().and_then(|telegram| telegram.username.as_ref());
+    let username = bridge.telegram.as_ref().and_then(|telegram| telegram.username.get());
     // Telegram allows 64 characters of A-Z, a-z, 0-9, _ and - (core.telegram.org/bots/features#deep-linking).
     let url = username.map(|name| format!("https://t.me/{}?start={code}", name.trim_start_matches('@')));
     let stored = LinkCode { account: account.clone(), expires };
@@ -142,7 +142,7 @@ fn by_mail(turn: &Turn<'_>, address: &str, counted: Change) -> Result<Outcome, S
     let mut jobs = Vec::new();
     if let Some((account, mailbox)) = account.zip(mailbox) {
         let (made, stored) = code(bridge, &account.name);
-        let bot = bridge.telegram.as_ref().and_then(|telegram| telegram.username.as_ref());
+        let bot = bridge.telegram.as_ref().and_then(|telegram| telegram.username.get());
         let values = json!({
             "account": account.name.as_str(),
             "bot": bot.map_or_else(|| "the bot".to_owned(), |name| format!("@{}", name.trim_start_matches('@'))),

@@ -1,7 +1,7 @@
 //! Who gets a staff message: the place that founded the conversation, the one last written from, who asked for copies.
 
 use crate::{
-    bridge::{alerts, context::Bridge},
+    bridge::{alerts, context::Bridge, linking},
     model::{
         account::Link,
         attachment::Whereabouts,
@@ -141,28 +141,14 @@ fn mail_is_open(bridge: &Bridge, conversation: &Conversation) -> bool {
 }
 
 fn wanted(bridge: &Bridge, conversation: &Conversation) -> Result<Vec<Place>, StoreError> {
-    let links = bridge.store.links_of(&conversation.account)?;
     let mut places: Vec<Place> =
         conversation.founder.iter().chain(&conversation.last_writer).cloned().collect();
     if conversation.founder.is_none() {
-        let named = bridge.store.notice(&owner_key(conversation))?;
-        let named = named.and_then(|notice| serde_json::from_str::<Place>(&notice.value).ok());
-        places.extend(owner(&links, named.as_ref()).cloned());
+        places.extend(linking::owner(&bridge.store, &conversation.account)?.map(|link| link.place));
     }
+    let links = bridge.store.links_of(&conversation.account)?;
     places.extend(links.into_iter().filter(|link| link.follows_all).map(|link| link.place));
     Ok(places)
-}
-
-/// Where `link owner` remembers a place (as JSON) that is not the account's oldest link.
-fn owner_key(conversation: &Conversation) -> String {
-    format!("owner/{}", conversation.account)
-}
-
-/// The link that `link owner` names, else the oldest live one; links are oldest first.
-fn owner<'a>(links: &'a [Link], named: Option<&Place>) -> Option<&'a Place> {
-    let mut live = links.iter().filter(|link| !link.paused);
-    let named = live.clone().find(|link| Some(&link.place) == named);
-    named.or_else(|| live.next()).map(|link| &link.place)
 }
 
 /// Whether somebody would have got it, but cannot be reached.
@@ -199,38 +185,5 @@ pub fn part(staff: &StaffMessage) -> String {
         (Some(id), Some(_)) if !staff.text.trim().is_empty() => id.to_string(),
         (_, Some(first)) => format!("files-{first}-{}", staff.files.len()),
         (None, None) => "-".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ids::{AccountName, BotId, ChatId};
-
-    fn place(chat: i64) -> Place {
-        Place::Chat { bot: BotId(1), chat: ChatId(chat) }
-    }
-
-    fn link(chat: i64, since: i64) -> Link {
-        Link {
-            place: place(chat),
-            account: AccountName::new("acme"),
-            since: Timestamp::from_secs(since),
-            follows_all: false,
-            paused: false,
-            language: None,
-        }
-    }
-
-    #[test]
-    fn a_panel_ticket_goes_to_the_oldest_link_that_can_be_reached_unless_another_is_named() {
-        let mut links = vec![link(10, 1), link(20, 2), link(30, 3)];
-        assert_eq!(owner(&links, None), Some(&place(10)));
-        assert_eq!(owner(&links, Some(&place(30))), Some(&place(30)));
-        links[2].paused = true;
-        assert_eq!(owner(&links, Some(&place(30))), Some(&place(10)), "the named one is gone");
-        links[0].paused = true;
-        assert_eq!(owner(&links, None), Some(&place(20)));
-        assert_eq!(owner(&[], None), None);
     }
 }

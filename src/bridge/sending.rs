@@ -190,16 +190,16 @@ mod tests {
         assert_eq!(look(&[done(send.clone())], 0, 5), Due::Done);
         let unknown = attempted(send.clone(), 100);
         assert_eq!(
-            look(&[unknown.clone()], 0, 100),
+            look(std::slice::from_ref(&unknown), 0, 100),
             Due::Wait { until: at(130), progress: repeats(1) },
             "not before its time"
         );
         assert_eq!(
-            look(&[unknown.clone()], 0, 500),
+            look(std::slice::from_ref(&unknown), 0, 500),
             Due::Wait { until: at(500), progress: repeats(1) },
             "not before it is counted"
         );
-        assert_eq!(look(&[unknown.clone()], 1, 130), Due::Now(repeat.clone()));
+        assert_eq!(look(std::slice::from_ref(&unknown), 1, 130), Due::Now(repeat.clone()));
         assert_eq!(look(&[unknown.clone(), done(repeat.clone())], 1, 500), Due::Done);
         assert_eq!(look(&[unknown, attempted(repeat, 131)], 1, 9_999), Due::Unsettled);
     }

@@ -263,7 +263,7 @@ impl Town {
         let telegram = Telegram {
             channel: chats,
             bot: BOT,
-            username: Some("example_bot".to_owned()),
+            username: Arc::new("example_bot".to_owned().into()),
             admin_chat: Some(ADMINS),
             unlinked: None,
         };

@@ -230,7 +230,7 @@ fn judge(
         told.iter().filter(|_| settled).chain(unsaid.iter().filter(|(key, _)| !told.contains_key(*key)));
     let over = known.filter(|(key, _)| is_over(key));
     let mut over: Vec<Say> = over.map(|(key, told)| Say::Over(key.clone(), told.clone())).collect();
-    over.sort_by(|a, b| since(a).cmp(&since(b)));
+    over.sort_by_key(since);
     say.extend(over);
     say
 }

@@ -1,6 +1,7 @@
 //! When trouble is told, by tables; and that a restart tells nothing twice.
 
 use super::*;
+use crate::bridge::delivery::world::World;
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
@@ -66,4 +67,48 @@ fn trouble_that_could_not_be_told_is_told_when_it_is_over() {
     let unsaid = told(false);
     let say = judge(&[], &HashMap::new(), &unsaid, at(0), at(1), &patience());
     assert!(matches!(&say[..], [Say::Over(_, told)] if told.what == "Telegram"));
+}
+
+#[tokio::test]
+async fn a_restart_tells_nothing_twice_and_the_end_of_it_is_told_all_the_same() {
+    let mut world = World::new().await;
+    let (health, trouble) = watch::channel(Some(SourceTrouble {
+        since: world.bridge().now(),
+        what: "connection refused".into(),
+        stopped: false,
+    }));
+    let sources = [Watched {
+        name: "Mailbox support".into(),
+        meaning: "mails stay on the server".into(),
+        todo: None,
+        mailbox: None,
+        keeps: None,
+        trouble,
+    }];
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let begin = |world: &World| {
+        let mut watch = Watch { began: world.bridge().now(), told: HashMap::new(), unsaid: HashMap::new() };
+        watch.recall(world.bridge(), &sources).unwrap();
+        watch
+    };
+    let mut watch = begin(&world);
+    for _ in 0..10 {
+        watch.turn(world.bridge(), &sources).await.unwrap();
+        world.drain().await;
+        world.clock.advance(minutes(1));
+    }
+    world.restart();
+    let mut watch = begin(&world);
+    watch.turn(world.bridge(), &sources).await.unwrap();
+    world.drain().await;
+    assert_eq!(world.to_admins().len(), 1);
+    assert!(world.to_admins()[0].contains("Mailbox support has failed"));
+    world.clock.advance(minutes(5));
+    health.send(None).unwrap();
+    for _ in 0..2 {
+        watch.turn(world.bridge(), &sources).await.unwrap();
+        world.drain().await;
+    }
+    assert_eq!(world.to_admins().len(), 2);
+    assert!(world.to_admins()[1].contains("works again"));
 }

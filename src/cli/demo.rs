@@ -104,3 +104,28 @@ fn cannot_listen(at: SocketAddr, error: io::Error) -> CliError {
     CliError::new(ErrorKind::User, error)
         .hint("Choose another address: --listen 127.0.0.1:0 takes any free port.")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_page_is_never_for_other_machines() {
+        let args = Args { headless: false, listen: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let mut output = Output::new(io::sink(), io::sink());
+        let error = run(&args, &mut output).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::User);
+        assert!(error.hints.concat().contains("127.0.0.1"), "{error:?}");
+    }
+
+    #[test]
+    fn a_leg_is_one_line() {
+        let took = Duration::from_millis(12);
+        let passed = Report { leg: "link by code", took, outcome: Ok(()) };
+        assert_eq!(line(&passed), "ok link by code 12");
+        let failed = Report { leg: "link by code", took, outcome: Err(script::Why::new("no\ncode")) };
+        assert_eq!(line(&failed), "FAIL link by code no code");
+    }
+}

@@ -147,3 +147,7 @@ fn unreachable(error: reqwest::Error) -> CliError {
 pub(super) fn segment(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;

@@ -35,7 +35,10 @@ pub(super) fn run(args: &Args, path: &Path) -> Result<(), CliError> {
     runtime.block_on(async {
         let shutdown = Shutdown::new();
         shutdown.on_signals().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
-        app::run(config, app::Start { after_loss: args.after_loss, shutdown }).await.map_err(start_error)
+        let metrics =
+            telemetry::Metrics::start().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
+        let start = app::Start { after_loss: args.after_loss, metrics: Some(metrics), shutdown };
+        app::run(config, start).await.map_err(start_error)
     })
 }
 
@@ -43,6 +46,7 @@ fn start_error(error: StartError) -> CliError {
     let kind = match &error {
         StartError::Templates(_) | StartError::Timing(_) | StartError::Tls(_) => ErrorKind::Config,
         StartError::Telegram(_) | StartError::Paradarum(_) => ErrorKind::Config,
+        StartError::Door { .. } => ErrorKind::Unreachable,
         StartError::Open(_) | StartError::Store(_) => ErrorKind::User,
     };
     CliError::new(kind, error)

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::onward;
 use crate::{
     bridge::{
         alerts::{self, Tell},
         context::Bridge,
         notes::{self, Say},
+        recipients,
     },
     model::{
         conversation::{Conversation, TicketStatus},
@@ -111,7 +111,7 @@ fn tell_places(
     template: &'static str,
     values: &serde_json::Value,
 ) -> Result<Vec<NewJob>, StoreError> {
-    let places = onward::places(bridge, conversation)?;
+    let places = recipients::of(bridge, conversation, None)?;
     let notes = places.iter().filter_map(|place| {
         let note = Say::new(template, values.clone()).about(conversation.id);
         notes::say(bridge, place, format!("{key}/{place:?}"), note)

@@ -14,7 +14,6 @@ mod heat;
 mod news;
 #[cfg(test)]
 mod news_tests;
-mod onward;
 #[cfg(test)]
 mod staff_watch_tests;
 mod ticket_look;

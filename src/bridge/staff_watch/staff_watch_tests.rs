@@ -43,6 +43,8 @@ const PAGE: usize = 20;
 
 // === the desk ===
 
+type Event = Box<dyn FnOnce(&mut Books) + Send>;
+
 #[derive(Default)]
 struct Books {
     tickets: Vec<Ticket>,
@@ -50,7 +52,7 @@ struct Books {
     details: usize,
     lists: usize,
     /// What happens before the n-th detail is read.
-    before_detail: HashMap<usize, Box<dyn FnOnce(&mut Books) + Send>>,
+    before_detail: HashMap<usize, Event>,
     /// No detail is answered any more.
     down: bool,
     broken: Vec<TicketId>,
@@ -427,7 +429,7 @@ async fn a_baseline_of_200_old_messages_sends_nothing_and_what_arrives_meanwhile
     let town = Town::new().await;
     town.desk.books(|books| {
         old_tickets(books);
-        let arrives: Box<dyn FnOnce(&mut Books) + Send> = Box::new(|books| {
+        let arrives: Event = Box::new(|books| {
             let at = START.plus(Duration::from_millis(7));
             for ticket in ["0", "49"] {
                 books.staff(ticket, &format!("new in {ticket}"), at);

@@ -9,9 +9,9 @@ use super::{
     endings::{self, Closing},
     heat::{Recheck, further_looks},
     news::{News, Old, Owner, last_active, news},
-    onward,
 };
 use crate::{
+    bridge::{alerts, recipients},
     model::{
         account::Account,
         conversation::{Conversation, ConversationChange, TicketStatus},
@@ -114,9 +114,10 @@ impl Watcher {
         let is_new = conversation.is_none();
         let conversation = conversation.unwrap_or_else(|| self.of_the_panel(visit.account, detail, now));
         for staff in &news.messages {
-            jobs.extend(onward::deliver(bridge, &conversation, staff)?);
-            if !staff.text.is_empty() && !(is_new && jobs.is_empty()) {
-                jobs.extend(onward::answered(bridge, &conversation, staff)?);
+            jobs.extend(recipients::deliver(bridge, &conversation, staff)?);
+            let is_wanted = !is_new || !jobs.is_empty();
+            if is_wanted && !staff.text.is_empty() {
+                jobs.extend(alerts::answered(bridge, &conversation, staff)?);
             }
             tracing::info!(
                 api = %self.api, ticket.id = %detail.ticket, message.id = ?staff.id,

@@ -173,8 +173,14 @@ impl Journey {
     }
 }
 
+impl Why {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
 fn why(text: impl Into<String>) -> Why {
-    Why(text.into())
+    Why::new(text)
 }
 
 /// `Ok` if it is so, else what is wrong.

@@ -76,7 +76,7 @@ pub(super) fn nothing_old_went_anywhere(journey: &Journey) -> Outcome {
 /// A ticket of last year with its answers.
 fn open_old_ticket(journey: &Journey, number: usize) -> Result<TicketId, Why> {
     let desk = &journey.town.desk;
-    let account = if number % 2 == 0 { HARBOUR } else { NORDLICHT };
+    let account = if number.is_multiple_of(2) { HARBOUR } else { NORDLICHT };
     let ticket = desk.staff_opens(account.id, &format!("Last year {number}"), "Long settled.")?;
     for answer in 0..OLD_ANSWERS_EACH {
         desk.staff_replies(ticket, &format!("{OLD_ANSWER} {answer}"))?;
