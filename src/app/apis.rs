@@ -31,7 +31,7 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
     let port: Arc<dyn TicketApi> = match &api.kind {
         Kind::Paradarum(own) => Arc::new(Paradarum::new(paradarum(api, own, config), tls, clock.clone())?),
     };
-    Ok(Api { port, settle: api.settle, panel: api.panel_url.clone() })
+    Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }
 
 fn paradarum(api: &ApiConfig, own: &ParadarumConfig, config: &Config) -> Settings {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    app::{StartError, apis, telegram},
+    app::{StartError, apis, mailboxes, telegram},
     config::Config,
     model::ids::AccountName,
     runtime::{clock::Clock, tls},
@@ -40,6 +40,10 @@ pub async fn check(config: &Config) -> Result<Vec<Checked>, StartError> {
             Ok(format!("{} tickets{more}", page.tickets.len()))
         };
         all.push(timed(what, look).await);
+    }
+    for mailbox in mailboxes::to_check(config, &tls, &clock)? {
+        all.push(timed(format!("mailbox {}, in", mailbox.name()), mailbox.check_inbox()).await);
+        all.push(timed(format!("mailbox {}, out", mailbox.name()), mailbox.check_outbox()).await);
     }
     Ok(all)
 }

@@ -20,7 +20,8 @@ use crate::{
         mailbox::{After, Imap, Outbox, Smtp, Source, Start, TlsMode},
     },
     model::ids::{AccountName, ChatId, MailAddress, MailboxName},
-    runtime::{backoff::Backoff, shutdown::Shutdown, tasks::Tasks, tls},
+    runtime::{backoff::Backoff, clock::Clock, shutdown::Shutdown, tasks::Tasks, tls},
+    spool::Spool,
 };
 
 /// After a refused login the next one comes so much later, so that no provider locks the account.
@@ -43,6 +44,20 @@ pub(super) fn build(
         Ok(Mailbox { channel, config: mailbox.clone() })
     };
     config.mailboxes.iter().map(one).collect()
+}
+
+/// Mailboxes that are only tried: they write nothing, so that they need no spool of the bridge's own.
+pub(super) fn to_check(
+    config: &Config,
+    tls: &Arc<ClientConfig>,
+    clock: &Clock,
+) -> Result<Vec<Mailbox>, StartError> {
+    let nowhere = std::env::temp_dir().join(format!("ticket-bridge-check-{}", std::process::id()));
+    let spool = Spool::open(&nowhere, 0)
+        .map_err(|source| StartError::Door { door: nowhere.display().to_string(), source })?;
+    let built = build(config, tls, &Shared::new(spool, config.limits.bytes_in_flight.0, clock.clone()));
+    let _ = std::fs::remove_dir_all(&nowhere);
+    built
 }
 
 impl Mailbox {

@@ -54,6 +54,8 @@ pub struct Parts {
 pub struct Api {
     pub port: Arc<dyn TicketApi>,
     pub settle: std::time::Duration,
+    /// How often tickets with recent activity are looked at.
+    pub poll: std::time::Duration,
     /// Where a person sees a ticket.
     pub panel: Option<PanelUrl>,
 }

@@ -229,7 +229,7 @@ pub(super) fn later(until: Timestamp, why: Why, progress: Progress) -> Outcome {
 }
 
 #[cfg(test)]
-#[path = "delivery_world.rs"]
+#[path = "delivery_world_tests.rs"]
 pub(super) mod world;
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Work<'_> {
         };
         let ticket = NewTicket {
             subject: crate::text::subject::single_line(&self.conversation.subject, max_subject),
-            text: provenance::text(bridge, &self.conversation, self.filing, left_out),
+            text: provenance::text(bridge, &self.conversation, self.job, self.filing, left_out),
             topic: self.topic(),
             property: bridge.accounts.get(&self.account.name).and_then(|rules| rules.property.clone()),
         };
@@ -223,7 +223,7 @@ impl Work<'_> {
         let Some(api) = bridge.apis.get(&self.conversation.api) else {
             return Ok(Replied::Ends(Outcome::done()));
         };
-        let text = provenance::text(bridge, &self.conversation, self.filing, left_out);
+        let text = provenance::text(bridge, &self.conversation, self.job, self.filing, left_out);
         let now = bridge.now();
         let id = self.conversation.id;
         let mut changes = vec![Change::Conversation(id, ConversationChange::Active(now))];
@@ -256,8 +256,9 @@ impl Work<'_> {
 
     /// Messages behind a parked create wait for an admin's decision.
     fn predecessor_decides(&self) -> Option<Timestamp> {
-        let until = self.conversation.create_parked?.plus(self.bridge.timing.parked_create_wait);
-        (self.bridge.now() < until).then_some(until)
+        let (parked, since) = self.conversation.create_parked?;
+        let until = since.plus(self.bridge.timing.parked_create_wait);
+        (parked != self.job.id && self.bridge.now() < until).then_some(until)
     }
 
     fn topic(&self) -> Option<String> {

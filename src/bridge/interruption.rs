@@ -120,7 +120,7 @@ pub(super) fn park(
     let mut told = receipts::could_not_file(bridge, job, filing, why, true)?;
     told.jobs.extend(alerts::parked(bridge, job, filing, conversation, why));
     if conversation.ticket.is_none() {
-        let since = ConversationChange::CreateParked(bridge.now());
+        let since = ConversationChange::CreateParked(job.id, bridge.now());
         told.changes.push(Change::Conversation(conversation.id, since));
     }
     Ok(Outcome::Park { why: why.to_owned(), changes: told.changes, follow_ups: told.jobs })

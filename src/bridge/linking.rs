@@ -251,7 +251,8 @@ mod tests {
     fn a_code_is_the_same_however_it_was_copied_and_another_one_is_not() {
         let code = BASE32_NOPAD.encode(&[7; 16]);
         assert_eq!(code.len(), 26);
-        let grouped = format!(" {}-{} ", &code[..13], code[13..].to_lowercase());
+        let (left, right) = code.split_at(13);
+        let grouped = format!(" {left}-{} ", right.to_lowercase());
         assert_eq!(hash(&code), hash(&grouped));
         assert_ne!(hash(&code), hash(&BASE32_NOPAD.encode(&[8; 16])));
         assert!(!hash(&code).contains(&code.to_lowercase()));

@@ -7,7 +7,7 @@ use crate::{
     model::{
         conversation::Conversation,
         inbound::{Inbound, LeftOut, LeftOutWhy, Origin, What},
-        job::Filing,
+        job::{Filing, Job, Task},
     },
     runtime::clock::Timestamp,
 };
@@ -17,7 +17,13 @@ const LATE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 /// What is filed for these messages. The provenance line with the markers is
 /// the last one; reconciliation looks for it there.
-pub fn text(bridge: &Bridge, conversation: &Conversation, filing: &Filing, left_out: &[LeftOut]) -> String {
+pub fn text(
+    bridge: &Bridge,
+    conversation: &Conversation,
+    job: &Job,
+    filing: &Filing,
+    left_out: &[LeftOut],
+) -> String {
     let mut parts: Vec<String> =
         filing.messages.iter().filter_map(|arrived| words(bridge, &arrived.inbound)).collect();
     if parts.is_empty() {
@@ -25,6 +31,7 @@ pub fn text(bridge: &Bridge, conversation: &Conversation, filing: &Filing, left_
     }
     parts.extend(filing.remarks.iter().cloned());
     parts.extend(predecessor(bridge, conversation));
+    parts.extend(may_be_preceded(bridge, conversation, job));
     parts.extend(left_out.iter().filter_map(|missing| left_out_remark(bridge, missing)));
     parts.extend(late(bridge, filing));
     parts.push(provenance(bridge, filing));
@@ -48,6 +55,20 @@ fn predecessor(bridge: &Bridge, conversation: &Conversation) -> Option<String> {
     let before = bridge.store.conversation(conversation.predecessor?).ok().flatten()?;
     let number = before.ticket?.to_string();
     remark(bridge, "note_mentions_closed", &json!({ "number": number, "subject": before.subject }))
+}
+
+/// The create of an earlier message is parked: that message may stand in a ticket that nobody knows yet.
+fn may_be_preceded(bridge: &Bridge, conversation: &Conversation, job: &Job) -> Option<String> {
+    let (parked, since) = conversation.create_parked.filter(|_| conversation.ticket.is_none())?;
+    if parked == job.id {
+        return None;
+    }
+    let earlier = bridge.store.job(parked).ok().flatten().and_then(|(job, _)| match job.task {
+        Task::File(filing) => filing.messages.first()?.inbound.message().map(|message| message.text.clone()),
+        _ => None,
+    });
+    let values = json!({ "time": day_and_time(since), "excerpt": earlier.filter(|text| !text.is_empty()) });
+    remark(bridge, "note_may_be_preceded", &values)
 }
 
 fn left_out_remark(bridge: &Bridge, missing: &LeftOut) -> Option<String> {

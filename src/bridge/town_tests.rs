@@ -276,7 +276,7 @@ impl Town {
             templates: Templates::new(None, "en").unwrap(),
             apis: HashMap::from([(
                 api.clone(),
-                Api { port: desk.clone(), settle: timing.settle, panel: None },
+                Api { port: desk.clone(), settle: timing.settle, poll: timing.poll_hot, panel: None },
             )]),
             telegram: Some(telegram),
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),

@@ -82,7 +82,6 @@ async fn raw(State(bridge): State<Bridge>, Path(id): Path<u64>) -> Result<Respon
     let (job, steps) = known(&bridge, id)?;
     let blob =
         raw_copy(&job, &steps).ok_or_else(|| Refused::unknown(format_args!("raw copy of job {id}")))?;
-    let gone = |error: crate::spool::SpoolError| Refused::new(StatusCode::NOT_FOUND, error.to_string());
     let (size, content) = bridge.spool.stream(&blob).await.map_err(gone)?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -118,6 +117,10 @@ async fn decide(bridge: &Bridge, id: u64, verdict: Verdict) -> Result<Json<rows:
     }
     tracing::info!(job.id = id, ?verdict, "A job was decided about from outside.");
     Ok(Json(row(bridge, &known(bridge, id)?.0)))
+}
+
+fn gone(error: impl std::fmt::Display) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, error.to_string())
 }
 
 fn known(bridge: &Bridge, id: u64) -> Result<(job::Job, Vec<StepRecord>), Refused> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{AccountName, ApiName, ConversationId, MailAddress, MailId, TicketId},
+    ids::{AccountName, ApiName, ConversationId, JobId, MailAddress, MailId, TicketId},
     place::Place,
 };
 use crate::runtime::clock::Timestamp;
@@ -39,8 +39,8 @@ pub struct Conversation {
     pub predecessor: Option<ConversationId>,
     /// Places that left by `/quiet`.
     pub quiet: Vec<Place>,
-    /// Since when the create of its ticket waits for an admin's decision.
-    pub create_parked: Option<Timestamp>,
+    /// The job whose create waits for an admin's decision, and since when.
+    pub create_parked: Option<(JobId, Timestamp)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,9 +65,8 @@ pub enum ConversationChange {
     Participants(Vec<MailAddress>),
     Mail(MailId),
     Successor(ConversationId),
-    CreateParked(Timestamp),
+    CreateParked(JobId, Timestamp),
     Quiet(Place),
-    NotQuiet(Place),
 }
 
 impl Conversation {
@@ -80,7 +79,11 @@ impl Conversation {
             }
             ConversationChange::Status { .. } => {}
             ConversationChange::Active(at) => self.active = self.active.max(at),
-            ConversationChange::WrittenFrom(place) => self.last_writer = Some(place),
+            // Who writes wants the answer, whatever was said by `/quiet` before.
+            ConversationChange::WrittenFrom(place) => {
+                self.quiet.retain(|quiet| *quiet != place);
+                self.last_writer = Some(place);
+            }
             ConversationChange::Participants(addresses) => {
                 for address in addresses {
                     remember(&mut self.participants, address);
@@ -88,9 +91,8 @@ impl Conversation {
             }
             ConversationChange::Mail(mail) => remember(&mut self.mails, mail),
             ConversationChange::Successor(id) => self.successor = Some(id),
-            ConversationChange::CreateParked(since) => self.create_parked = Some(since),
+            ConversationChange::CreateParked(job, since) => self.create_parked = Some((job, since)),
             ConversationChange::Quiet(place) => remember(&mut self.quiet, place),
-            ConversationChange::NotQuiet(place) => self.quiet.retain(|quiet| *quiet != place),
         }
     }
 }

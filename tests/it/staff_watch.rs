@@ -65,7 +65,12 @@ impl Town {
             files_recheck: vec![millis(50), millis(200), millis(600)],
             ..Timing::default()
         };
-        let api = Api { port: Arc::new(port), settle: Duration::from_secs(60), panel: None };
+        let api = Api {
+            port: Arc::new(port),
+            settle: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
+            panel: None,
+        };
         let bridge = Bridge::new(Parts {
             store,
             spool,

@@ -174,7 +174,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(100_000_000);
 
     fn agenda(accounts: &[(&str, u64)]) -> Agenda {
-        let mut agenda = Agenda::new(Rhythm::of(&Timing::default()), NOW);
+        let mut agenda = Agenda::new(Rhythm::of(&Timing::default(), Timing::default().poll_hot), NOW);
         for (name, silent) in accounts {
             let active = NOW.minus(Duration::from_secs(*silent));
             agenda.accounts.insert(AccountName::new(*name), Entry { active, ..Entry::default() });

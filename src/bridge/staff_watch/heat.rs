@@ -21,9 +21,10 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    pub(super) fn of(timing: &Timing) -> Self {
+    /// `hot` is the API's own.
+    pub(super) fn of(timing: &Timing, hot: Duration) -> Self {
         Self {
-            hot: timing.poll_hot,
+            hot,
             hot_for: timing.hot_for,
             warm: timing.poll_warm,
             warm_for: timing.warm_for,
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn heat_follows_the_last_sign_of_life() {
-        let rhythm = Rhythm::of(&Timing::default());
+        let rhythm = Rhythm::of(&Timing::default(), Timing::default().poll_hot);
         for (silent, interval) in
             [(0, 15), (3600, 15), (3601, 120), (3 * 86_400, 120), (3 * 86_400 + 1, 1800), (10_000_000, 1800)]
         {
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_ticket_is_looked_at_when_the_list_shows_a_change_or_its_time_has_come() {
         use TicketStatus::{Closed, Open};
-        let rhythm = Rhythm::of(&Timing::default());
+        let rhythm = Rhythm::of(&Timing::default(), Timing::default().poll_hot);
         let changed = |change: &str| TicketWatch { change: Some(change.to_owned()), ..watch(ago(9), ago(9)) };
         let closed = |watch: TicketWatch| TicketWatch { closed: true, ..watch };
         let again = |at| TicketWatch { again: vec![at], ..closed(changed("a")) };

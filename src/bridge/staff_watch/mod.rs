@@ -100,8 +100,8 @@ struct Ended {
 
 impl Watcher {
     fn new(bridge: Bridge, api: ApiName) -> Option<Self> {
-        let port = bridge.apis.get(&api)?.port.clone();
-        let rhythm = Rhythm::of(&bridge.timing);
+        let watched = bridge.apis.get(&api)?;
+        let (port, rhythm) = (watched.port.clone(), Rhythm::of(&bridge.timing, watched.poll));
         let backoff = Backoff::new(bridge.timing.retry_min, bridge.timing.retry_max)
             .inspect_err(|error| tracing::error!(%api, %error, "The ticket API is not watched."))
             .ok()?;

@@ -275,11 +275,12 @@ impl Town {
         };
         let (store, spool, secret) = Store::open(options).unwrap();
         let port: Arc<dyn TicketApi> = self.desk.clone();
-        let api = Api { port, settle: Duration::from_secs(60), panel: None };
+        let api =
+            Api { port, settle: Duration::from_secs(60), poll: Timing::default().poll_hot, panel: None };
         let telegram = Telegram {
             channel: Arc::new(Silent),
             bot: BOT,
-            username: None,
+            username: std::sync::Arc::default(),
             admin_chat: Some(ADMINS),
             unlinked: None,
         };

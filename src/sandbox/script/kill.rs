@@ -16,6 +16,12 @@ const AFTERMATH: Duration = Duration::from_secs(4);
 pub(super) async fn in_the_middle_of_a_batch(journey: &Journey) -> Outcome {
     let town = &journey.town;
     let (mails, texts) = (words("mail", MAILS), words("text", TEXTS));
+    // One ticket is created, and its answer held back: whether it exists is unknown to who dies then.
+    town.desk.faults().next("create", Fault::Hang(NO_ANSWER));
+    // Others have to be tried again, so that the batch is not over too soon.
+    for _ in 0..MAILS / 2 {
+        town.desk.faults().next("create", Fault::Status(500));
+    }
     for word in &mails {
         town.jonas
             .sends(town.jonas.letter(&format!("Order {word}"), &format!("Please confirm {word}.")))
@@ -30,8 +36,6 @@ pub(super) async fn in_the_middle_of_a_batch(journey: &Journey) -> Outcome {
         .desk_shows("the first third of the batch", |desk| (filed(desk) >= all.len() / 3).then_some(()))
         .await?;
 
-    // The next ticket is created, and its answer held back: whether it exists is unknown to who dies now.
-    town.desk.faults().next("create", Fault::Hang(NO_ANSWER));
     let hangs =
         |desk: &DeskStandIn| desk.faults().counts().by_fault.contains_key(Fault::Hang(NO_ANSWER).name());
     journey.desk_shows("an open call", |desk| hangs(desk).then_some(())).await?;

@@ -296,7 +296,12 @@ impl World {
             },
             files: files.into_iter().map(|(id, bytes)| (AttachmentId::new(id), bytes)).collect(),
         };
-        let api = Api { port: Arc::new(port), settle: Duration::from_secs(60), panel: None };
+        let api = Api {
+            port: Arc::new(port),
+            settle: Duration::from_secs(60),
+            poll: Timing::default().poll_hot,
+            panel: None,
+        };
         let telegram = Telegram {
             channel: self.telegram.clone(),
             bot: BOT,
