@@ -2,5 +2,6 @@
 #![cfg(test)] // Already so; it tells clippy that helpers here are tests, too.
 
 mod staff_watch;
+mod crash;
 mod ticket_api;
 mod tidy;
