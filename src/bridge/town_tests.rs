@@ -423,8 +423,8 @@ impl Town {
 
     /// The newest text that a chat got; pop-ups without a text are none.
     pub(crate) fn said(&self, chat: ChatId) -> String {
-        let texts = self.notes(chat).into_iter().map(|note| note.text.text.clone());
-        texts.filter(|text| !text.is_empty()).next_back().unwrap_or_default()
+        let mut texts = self.notes(chat).into_iter().map(|note| note.text.text.clone());
+        texts.rfind(|text| !text.is_empty()).unwrap_or_default()
     }
 
     pub(crate) fn alerts(&self) -> Vec<&crate::model::delivery::Alert> {
@@ -455,7 +455,7 @@ impl Town {
             Content::Alert(alert) => Some(&alert.buttons),
             _ => None,
         });
-        let found = rows.flatten().flatten().filter(|button| button.label == label).next_back();
+        let found = rows.flatten().flatten().rfind(|button| button.label == label);
         found.unwrap_or_else(|| panic!("no button {label}")).data.clone()
     }
 

@@ -31,7 +31,7 @@ enum What {
     /// Add an account. Its key, if it has its own, can only stand in bot.toml.
     Add {
         name: String,
-        /// The name of a [[ticket_api]].
+        /// The name of a `[[ticket_api]]`.
         #[arg(long)]
         ticket_api: String,
         /// Its id there.

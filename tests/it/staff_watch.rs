@@ -30,11 +30,14 @@ const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
 const API: &str = "paradarum";
 const PATIENT: Duration = Duration::from_secs(30);
 
+/// The watch, what stops it, and where hints go in.
+type Running = (JoinHandle<()>, Shutdown, mpsc::Sender<(AccountName, TicketId)>);
+
 struct Town {
     _dir: tempfile::TempDir,
     desk: DeskStandIn,
     bridge: Bridge,
-    running: Option<(JoinHandle<()>, Shutdown, mpsc::Sender<(AccountName, TicketId)>)>,
+    running: Option<Running>,
 }
 
 impl Town {

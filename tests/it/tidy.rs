@@ -94,7 +94,7 @@ fn imports(code: &str) -> Vec<String> {
                         '}' => depth -= 1,
                         ',' if depth == 0 => at_start = true,
                         c if at_start && depth == 0 && c.is_alphabetic() => {
-                            rooms.extend(word(&group[index..]));
+                            rooms.extend(group.get(index..).and_then(word));
                             at_start = false;
                         }
                         _ => {}

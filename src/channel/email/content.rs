@@ -26,6 +26,7 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> String {
     let plain = join(message, &message.text_body, raw);
     // Some programs send an empty text beside the HTML that they mean.
     let text = if plain.trim().is_empty() { join(message, &message.html_body, raw) } else { plain };
+    let text = if text.trim().is_empty() { undivided(message) } else { text.into() };
     clean(&text)
 }
 
@@ -33,15 +34,17 @@ pub(super) fn text(message: &Message<'_>, raw: &[u8]) -> String {
 pub(super) fn files(message: &Message<'_>, raw: &[u8], blob: &BlobId, quotes: bool) -> Vec<Attachment> {
     let html = message.html_bodies().find_map(|part| part.text_contents().filter(|_| part.is_text_html()));
     let quote_begins = html.filter(|_| quotes).and_then(quote_begins);
-    let wanted = |part: &MessagePart<'_>| {
-        !is_tracking_pixel(part) && !(is_inline_picture(part) && only_quoted(part, html, quote_begins))
+    let unwanted = |part: &MessagePart<'_>| {
+        is_undivided(part)
+            || is_tracking_pixel(part)
+            || is_inline_picture(part) && only_quoted(part, html, quote_begins)
     };
     message
         .attachments
         .iter()
         .enumerate()
         .filter_map(|(nth, id)| Some((nth, message.part(*id)?)))
-        .filter(|(_, part)| wanted(part))
+        .filter(|(_, part)| !unwanted(part))
         .map(|(nth, part)| Attachment {
             name: name(part, nth),
             mime: mime(part),
@@ -56,6 +59,17 @@ pub(super) fn attachment(raw: &[u8], nth: usize) -> Option<Bytes> {
     let message = MessageParser::default().parse(raw)?;
     let part = message.part(*message.attachments.get(nth)?)?;
     Some(Bytes::copy_from_slice(&bytes(part, raw)))
+}
+
+/// A multipart whose boundary is missing or wrong: the parser keeps it whole.
+fn undivided<'a>(message: &'a Message<'_>) -> Cow<'a, str> {
+    let part = message.parts.iter().find(|part| is_undivided(part));
+    part.map_or(Cow::default(), |part| String::from_utf8_lossy(part.contents()))
+}
+
+fn is_undivided(part: &MessagePart<'_>) -> bool {
+    !part.is_multipart()
+        && part.content_type().is_some_and(|kind| kind.ctype().eq_ignore_ascii_case("multipart"))
 }
 
 /// As its sender encoded it: a text file keeps its charset.

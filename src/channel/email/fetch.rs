@@ -191,7 +191,7 @@ impl Fetch<'_> {
 
     /// The first mail of a batch could not be had. In the end it must not stop those behind it.
     async fn stopped_at(&mut self, mail: Listed, failure: ImapError) -> Result<(), FetchError> {
-        if !self.position.got_stuck(mail.uid) {
+        if failure.is_passing() || !self.position.got_stuck(mail.uid) {
             return Err(failure.into());
         }
         tracing::error!(uid = mail.uid, error = %failure, "A mail cannot be fetched and is given up.");

@@ -55,6 +55,13 @@ pub(super) struct Selected {
 
 struct Plain<'a>(&'a ImapSettings);
 
+impl ImapError {
+    /// Whether the server itself says that it is out of order just now.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Refused { answer, .. } if is_passing(answer))
+    }
+}
+
 impl ImapSession {
     pub(super) async fn connect(settings: &ImapSettings, timing: &Timing) -> Result<Self, ImapError> {
         let server = &settings.server;
@@ -311,7 +318,7 @@ async fn login(client: Client<Wire>, settings: &ImapSettings) -> Result<Session<
     })
 }
 
-/// RFC 5530: the login service itself is down, or too many are logged in.
+/// RFC 5530: the service itself is down, or too many use it.
 fn is_passing(answer: &str) -> bool {
     let answer = answer.to_lowercase();
     ["unavailable", "inuse", "limit", "temporar", "try again", "too many"]

@@ -214,7 +214,9 @@ fn identity(mail: &RawMail, headers: &Headers) -> Identity {
             hash.update(b"\n");
         }
     }
-    let body = mail.bytes.get(headers.body_at..).unwrap_or_default();
+    // Without a header all of it is what tells it from another one.
+    let body_at = if headers.is_empty() { 0 } else { headers.body_at };
+    let body = mail.bytes.get(body_at..).unwrap_or_default();
     for line in body.split_inclusive(|byte| *byte == b'\n') {
         match line.strip_suffix(b"\r\n") {
             Some(line) => {

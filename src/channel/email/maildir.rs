@@ -58,7 +58,7 @@ struct State {
 impl Maildir {
     /// Runs until shutdown; every trouble is waited out.
     pub(super) async fn run(&self, health: &Reporter, shutdown: &Shutdown) {
-        let (arrival, watching) = self.watch.watch(&self.new());
+        let (arrival, watching) = self.watch.watch(&self.arrivals());
         if let Err(error) = watching {
             tracing::warn!(mailbox = %self.settings.name, %error, "The Maildir is not watched, only read at intervals.");
         }
@@ -104,7 +104,7 @@ impl Maildir {
             self.read_again(state, since).await?;
             state.reread_since = None;
         }
-        let there = self.scan(&self.new()).await?;
+        let there = self.scan(&self.arrivals()).await?;
         keep_present(&mut state.done, &there);
         let fresh: Vec<Entry> = there
             .iter()
@@ -126,7 +126,7 @@ impl Maildir {
         let cursor = match known {
             Some(cursor) => cursor,
             None => {
-                let (new, unreadable) = (self.new(), |source| self.unreadable(source));
+                let (new, unreadable) = (self.arrivals(), |source| self.unreadable(source));
                 let touched = touched(&new).map_err(unreadable)?;
                 let cursor = MaildirCursor::first_look(self.settings.start, touched, &self.scan(&new).await?);
                 self.door.accept(Vec::new(), cursor.to_cursor()).await?;
@@ -138,7 +138,7 @@ impl Maildir {
 
     /// After a loss: what arrived since then, wherever it lies now.
     async fn read_again(&self, state: &mut State, since: Timestamp) -> Result<(), MaildirError> {
-        for directory in [self.path.join("cur"), self.new()] {
+        for directory in [self.path.join("cur"), self.arrivals()] {
             let mut there = self.scan(&directory).await?;
             there.retain(|entry| entry.modified >= since);
             for batch in batches(&there) {
@@ -184,7 +184,7 @@ impl Maildir {
 
     /// A failure is only logged: the mails are safe, and known when they are seen again.
     fn put_away(&self, _: &Durable, taken: &[&Entry]) {
-        let new = self.new();
+        let new = self.arrivals();
         for entry in taken.iter().filter(|entry| entry.path.parent() == Some(new.as_path())) {
             if let Err(error) = put_away(&self.path, entry, &self.settings.after)
                 && error.kind() != io::ErrorKind::NotFound
@@ -200,7 +200,7 @@ impl Maildir {
         scanned.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(|source| self.unreadable(source))
     }
 
-    fn new(&self) -> PathBuf {
+    fn arrivals(&self) -> PathBuf {
         self.path.join("new")
     }
 

@@ -100,7 +100,7 @@ impl Shared {
 impl Mailbox {
     pub fn new(settings: Settings, shared: Shared) -> Self {
         let copies = match &settings.inbox {
-            InboxSettings::Imap(imap) if imap.sent_folder.is_some() => Some(imap.clone()),
+            InboxSettings::Imap(imap) if imap.sent_folder.is_some() => Some(Box::new(imap.clone())),
             _ => None,
         };
         let outbox = match &settings.outbox {

@@ -29,7 +29,7 @@ pub(super) enum Outbox {
         settings: SmtpSettings,
         from: String,
         /// Where the server keeps copies of what was sent, if it does.
-        copies: Option<ImapSettings>,
+        copies: Option<Box<ImapSettings>>,
     },
     Directory(PathBuf),
 }
