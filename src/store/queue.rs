@@ -156,9 +156,11 @@ impl Store {
         follow_ups: Vec<NewJob>,
     ) -> Result<(), StoreError> {
         let ticket = claim.ticket()?;
+        let attempts = claim.ended_attempts();
         let follow_ups = self.prepare(follow_ups).await?;
         self.commit_naming(spooled(&follow_ups), move |txn| {
             let mut row = txn.head(&ticket)?;
+            txn.keep_ends(ticket.head, &attempts)?;
             let decided = (row.resumes != ticket.resumes).then_some(row.progress.decision);
             row.progress = progress;
             row.state = State::Waiting { until, why };
@@ -212,9 +214,11 @@ impl Store {
         follow_ups: Vec<NewJob>,
     ) -> Result<(), StoreError> {
         let ticket = claim.ticket()?;
+        let attempts = claim.ended_attempts();
         let follow_ups = self.prepare(follow_ups).await?;
         self.commit_naming(spooled(&follow_ups), move |txn| {
             let mut row = txn.head(&ticket)?;
+            txn.keep_ends(ticket.head, &attempts)?;
             if row.resumes == ticket.resumes {
                 let state = state(txn.now);
                 txn.move_out(ticket.head, row, state)?;

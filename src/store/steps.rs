@@ -94,6 +94,13 @@ impl Store {
 }
 
 impl Claim {
+    /// Attempts whose end is known, be it only because nobody held the lane any more.
+    pub(super) fn ended_attempts(&self) -> Vec<StepRecord> {
+        let has_ended =
+            |record: &&StepRecord| matches!(record.state, StepState::Attempted { ended: Some(_), .. });
+        self.steps.iter().filter(has_ended).cloned().collect()
+    }
+
     fn replace_step(&mut self, step: &Step, record: Option<StepRecord>) {
         self.steps.retain(|known| known.step != *step);
         self.steps.extend(record);
@@ -102,6 +109,19 @@ impl Claim {
 }
 
 impl Txn<'_> {
+    /// An attempt that a crash left without an end keeps the one that its first claim gave it: one that
+    /// moved on with each turn would never be long enough ago to decide by.
+    pub(super) fn keep_ends(&mut self, job: JobId, attempts: &[StepRecord]) -> Result<(), StoreError> {
+        for attempt in attempts {
+            let key = step_key(job, &attempt.step);
+            let stored = self.get(&STEPS, &key[..])?;
+            if matches!(stored, Some(StepRecord { state: StepState::Attempted { ended: None, .. }, .. })) {
+                self.put(&STEPS, &key[..], attempt)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn blobs_of_steps(&self, job: JobId) -> Result<Vec<BlobId>, StoreError> {
         let steps = self.scan(&STEPS, &job.0.to_be_bytes())?;
         Ok(steps.iter().filter_map(|(_, record)| blob_of(record)).collect())

@@ -5,5 +5,6 @@ mod dovecot;
 mod email;
 mod postfix;
 mod staff_watch;
+mod crash;
 mod ticket_api;
 mod tidy;

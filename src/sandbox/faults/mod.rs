@@ -4,29 +4,28 @@
 //! each connection carries a [`Line`], and cutting it resets the TCP connection before another byte of an
 //! answer leaves.
 
+mod line;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::serve::{IncomingStream, Listener};
 use futures::StreamExt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use line::{Line, Lines};
 
 /// The name that stands for every call in [`Faults::next`].
 pub const ANY_CALL: &str = "*";
@@ -38,6 +37,8 @@ pub enum Fault {
     LoseAnswer,
     /// The connection is reset before the call is handled.
     CutBefore,
+    /// Received whole, but handled only after this long. A caller who has hung up by then takes it along.
+    HoldBefore(Duration),
     /// Handled at once, then the answer is held back this long: longer than the caller's patience, it is a
     /// time-out after the commit.
     Hang(Duration),
@@ -59,6 +60,7 @@ impl Fault {
         match self {
             Fault::LoseAnswer => "lose-answer",
             Fault::CutBefore => "cut-before",
+            Fault::HoldBefore(_) => "hold-before",
             Fault::Hang(_) => "hang",
             Fault::Status(_) => "status",
             Fault::Garbage => "garbage",
@@ -95,8 +97,24 @@ impl FaultCounts {
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);
 
+/// A call that is being handled, until this is dropped.
+struct OpenCall {
+    faults: Faults,
+    call: String,
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut plan = self.faults.plan();
+        if let Some(open) = plan.open.get_mut(&self.call) {
+            *open = open.saturating_sub(1);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Plan {
+    open: BTreeMap<String, usize>,
     queued: HashMap<String, VecDeque<Fault>>,
     chance: Option<Chance>,
     spared: Vec<String>,
@@ -139,6 +157,17 @@ impl Faults {
     /// How many were put in so far.
     pub fn counts(&self) -> FaultCounts {
         self.plan().counts.clone()
+    }
+
+    /// The names of the calls that were received and are not answered yet, spared ones included.
+    pub fn open_calls(&self) -> Vec<String> {
+        let plan = self.plan();
+        plan.open.iter().filter(|(_, open)| **open > 0).map(|(call, _)| call.clone()).collect()
+    }
+
+    fn opens(&self, call: &str) -> OpenCall {
+        *self.plan().open.entry(call.to_owned()).or_default() += 1;
+        OpenCall { faults: self.clone(), call: call.to_owned() }
     }
 
     fn decide(&self, call: &str) -> Option<Fault> {
@@ -227,7 +256,7 @@ pub async fn serve(at: SocketAddr, router: Router, faults: Faults, dialect: Dial
     let listener = TcpListener::bind(at).await?;
     let address = listener.local_addr()?;
     let open = CancellationToken::new();
-    let lines = Lines { listener, open: open.clone() };
+    let lines = Lines::new(listener, open.clone());
     let service = router
         .layer(middleware::from_fn_with_state((faults, dialect), inject))
         .into_make_service_with_connect_info::<Line>();
@@ -242,9 +271,17 @@ async fn inject(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(fault) = faults.decide(&(dialect.call)(&request)) else {
+    let name = (dialect.call)(&request);
+    let _open = faults.opens(&name);
+    let Some(fault) = faults.decide(&name) else {
         return next.run(request).await;
     };
+    if let Fault::HoldBefore(wait) = fault {
+        // Once its body is read, a connection that ends ends this future, too.
+        let request = whole(request).await;
+        tokio::time::sleep(wait).await;
+        return next.run(request).await;
+    }
     if fault == Fault::CutBefore {
         line.cut();
         return StatusCode::NO_CONTENT.into_response();
@@ -283,94 +320,21 @@ fn instead(fault: Fault, dialect: Dialect) -> Response {
     }
 }
 
+/// The request with its body in memory; what does not arrive is left out.
+async fn whole(request: Request) -> Request {
+    let (parts, body) = request.into_parts();
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(Ok(chunk)) = stream.next().await {
+        bytes.extend_from_slice(&chunk);
+    }
+    Request::from_parts(parts, Body::from(bytes))
+}
+
 /// Reads the rest of a request, so that its sender gets to see the answer.
 async fn swallow(body: Body) {
     let mut rest = body.into_data_stream();
     while let Some(Ok(_)) = rest.next().await {}
-}
-
-/// One connection's kill switch, found by handlers as `ConnectInfo<Line>`.
-#[derive(Debug, Clone)]
-pub struct Line(CancellationToken);
-
-impl Line {
-    /// Resets the connection: what was not sent yet never arrives.
-    pub fn cut(&self) {
-        self.0.cancel();
-    }
-}
-
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
-        Line(stream.io().line.clone())
-    }
-}
-
-/// A listener whose connections can be cut one by one and all together.
-pub struct Lines {
-    listener: TcpListener,
-    open: CancellationToken,
-}
-
-impl Listener for Lines {
-    type Io = Wire;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        let line = self.open.child_token();
-        (Wire { stream, cut: Box::pin(line.clone().cancelled_owned()), line }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A TCP connection that stops working the moment its line is cut.
-pub struct Wire {
-    stream: TcpStream,
-    line: CancellationToken,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Wire {
-    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.cut.as_mut().poll(cx).is_pending() {
-            return Ok(());
-        }
-        // Lingering zero seconds makes the close a reset, and drops what the kernel still holds.
-        self.stream.set_zero_linger()?;
-        Err(io::ErrorKind::ConnectionReset.into())
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]
@@ -379,6 +343,7 @@ mod tests {
     use axum::routing::post;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     const DIALECT: Dialect = Dialect {
         call: |request| request.uri().path().trim_start_matches('/').to_owned(),
@@ -465,6 +430,23 @@ mod tests {
         let patience = Duration::from_millis(200);
         assert!(tokio::time::timeout(patience, shop.buys()).await.is_err());
         assert_eq!((shop.sold(), shop.faults.counts().after_commit), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_held_call_is_open_and_ends_with_its_caller() {
+        let shop = shop().await;
+        shop.faults.next("sell", Fault::HoldBefore(Duration::from_secs(600)));
+        let patience = Duration::from_millis(200);
+        assert!(tokio::time::timeout(patience, shop.buys()).await.is_err());
+        let gone = async {
+            while !shop.faults.open_calls().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it stays open");
+        assert_eq!(shop.sold(), 0);
+        shop.faults.next("sell", Fault::HoldBefore(Duration::from_millis(1)));
+        assert!(shop.buys().await.unwrap().ends_with("sold 1"));
     }
 
     #[test]
