@@ -13,7 +13,7 @@ use crate::{
     model::{
         conversation::Conversation,
         ids::{ConversationId, MailboxName},
-        inbound::Inbound,
+        inbound::{Inbound, What},
     },
     runtime::tasks::panic_text,
     store::{
@@ -40,7 +40,7 @@ pub async fn run(bridge: Bridge, mut requests: mpsc::Receiver<Request>) {
                 let _ = answer.send(begun.map_err(stopped));
             }
             Request::Accept { source, items, cursor, answer } => {
-                let taken = match leases.get(&source) {
+                let taken = match leases.get_mut(&source) {
                     Some(lease) => accept(&bridge, lease, &source, items, cursor).await,
                     None => Err(StoreError::Stale),
                 };
@@ -76,16 +76,52 @@ pub fn mailbox_key(name: &MailboxName) -> String {
 
 async fn accept(
     bridge: &Bridge,
-    lease: &Lease,
+    lease: &mut Lease,
     source: &Source,
     items: Vec<Inbound>,
+    cursor: Cursor,
+) -> Result<(), StoreError> {
+    match accept_together(bridge, lease, source, &items, cursor.clone()).await {
+        Err(StoreError::TooLarge(_)) => accept_singly(bridge, lease, source, items, cursor).await,
+        accepted => accepted,
+    }
+}
+
+/// One item of the batch does not fit into the store: it alone is set aside, so that its neighbours go on.
+/// The cursor moves with the last one; until then a crash makes the source give all of them again.
+async fn accept_singly(
+    bridge: &Bridge,
+    lease: &mut Lease,
+    source: &Source,
+    items: Vec<Inbound>,
+    cursor: Cursor,
+) -> Result<(), StoreError> {
+    *lease = bridge.store.take_source(&source_key(source)).await?;
+    let before = lease.cursor.clone().unwrap_or_else(|| cursor.clone());
+    for mut item in items {
+        let alone = accept_together(bridge, lease, source, std::slice::from_ref(&item), before.clone()).await;
+        if let Err(StoreError::TooLarge(bytes)) = alone {
+            item.what = What::Unreadable { reason: format!("a part of it has {bytes} bytes"), raw: None };
+            accept_together(bridge, lease, source, std::slice::from_ref(&item), before.clone()).await?;
+        } else {
+            alone?;
+        }
+    }
+    bridge.store.accept(lease, Vec::new(), cursor).await.map(drop)
+}
+
+async fn accept_together(
+    bridge: &Bridge,
+    lease: &Lease,
+    source: &Source,
+    items: &[Inbound],
     cursor: Cursor,
 ) -> Result<(), StoreError> {
     let mut tries = 0;
     loop {
         let mut batch = Batch::new(bridge);
         let mut arrivals = Vec::with_capacity(items.len());
-        for item in &items {
+        for item in items {
             if let Some(arrival) = arrival(bridge, &mut batch, item)? {
                 batch.learn(&arrival.changes, arrival.dedup.iter().map(|dedup| dedup.key.clone()));
                 arrivals.push(arrival);
