@@ -10,6 +10,7 @@ pub mod output;
 mod queue;
 mod remote;
 mod run;
+mod store;
 
 #[cfg(test)]
 mod cli_tests;
@@ -42,6 +43,7 @@ enum Command {
     Link(link::Args),
     Conversation(conversation::Args),
     Queue(queue::Args),
+    Store(store::Args),
     Demo(demo::Args),
 }
 
@@ -58,6 +60,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Link(args) => link::run(&args, &cli.config, &mut output),
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
+        Command::Store(args) => store::run(&args, &cli.config, &mut output),
         Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
