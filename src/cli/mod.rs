@@ -6,11 +6,13 @@ mod conversation;
 mod demo;
 pub mod error;
 mod link;
+mod mail;
 pub mod output;
 mod queue;
 mod remote;
 mod run;
 mod store;
+mod template;
 
 #[cfg(test)]
 mod cli_tests;
@@ -44,6 +46,8 @@ enum Command {
     Conversation(conversation::Args),
     Queue(queue::Args),
     Store(store::Args),
+    Mail(mail::Args),
+    Template(template::Args),
     Demo(demo::Args),
 }
 
@@ -61,6 +65,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
         Command::Store(args) => store::run(&args, &cli.config, &mut output),
+        Command::Mail(args) => mail::run(&args, &cli.config, &mut output),
+        Command::Template(args) => template::run(&args, &cli.config, &mut output),
         Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {
