@@ -148,10 +148,7 @@ fn settings(
             Start::All => email::Start::All,
             Start::Since(date) => email::Start::Since(date),
         },
-        trust: email::TrustSettings {
-            authserv_ids: mailbox.authserv_id.clone(),
-            received_by: mailbox.received_by.clone(),
-        },
+        trust: trust(mailbox),
         timing: timing(config)?,
         limits: limits(config),
     })
@@ -213,7 +210,14 @@ fn timing(config: &Config) -> Result<email::Timing, StartError> {
     })
 }
 
-fn limits(config: &Config) -> email::Limits {
+pub(super) fn trust(mailbox: &MailboxConfig) -> email::TrustSettings {
+    email::TrustSettings {
+        authserv_ids: mailbox.authserv_id.clone(),
+        received_by: mailbox.received_by.clone(),
+    }
+}
+
+pub(super) fn limits(config: &Config) -> email::Limits {
     let limits = &config.limits;
     let count = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     email::Limits {

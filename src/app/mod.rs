@@ -3,6 +3,7 @@
 mod apis;
 pub mod check;
 mod doors;
+pub mod inspect;
 mod mailboxes;
 mod telegram;
 

@@ -27,14 +27,14 @@ impl Paper {
 }
 
 /// Runs a command line: exit code, standard output, standard error.
-fn ticket_bridge(args: &[&str]) -> (ExitCode, String, String) {
+pub(super) fn ticket_bridge(args: &[&str]) -> (ExitCode, String, String) {
     let (out, err) = (Paper::default(), Paper::default());
     let args = std::iter::once("ticket-bridge").chain(args.iter().copied()).map(OsString::from);
     let code = main(args, Output::new(out.clone(), err.clone()));
     (code, out.text(), err.text())
 }
 
-fn write_config(dir: &Path, more: &str) -> String {
+pub(super) fn write_config(dir: &Path, more: &str) -> String {
     std::fs::write(dir.join("key"), "pdm_x\n").unwrap();
     let text = format!(
         "[[ticket_api]]\nname = \"desk\"\nkind = \"paradarum\"\nbase_url = \"https://api.example.com\"\n\

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::config::Problems;
+use crate::{
+    app::StartError,
+    config::Problems,
+    store::{OpenError, WAYS_ON},
+};
 
 /// A failed command, to be printed once and turned into an exit code.
 #[derive(Debug)]
@@ -80,6 +84,23 @@ impl From<Problems> for CliError {
         } else {
             error.hint("bot.toml.example explains every key.")
         }
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> CliError {
+        let (kind, hints): (_, &[&str]) = match &error {
+            StartError::Open(OpenError::Lost(_)) => (ErrorKind::User, &WAYS_ON),
+            StartError::Open(OpenError::Locked(_)) => (
+                ErrorKind::Unreachable,
+                &["Another ticket-bridge holds the store: stop it, or see its log if it does not answer."],
+            ),
+            StartError::Open(_) | StartError::Store(_) => (ErrorKind::User, &[]),
+            StartError::Door { .. } => (ErrorKind::Unreachable, &[]),
+            StartError::Templates(_) | StartError::Timing(_) | StartError::Tls(_) => (ErrorKind::Config, &[]),
+            StartError::Telegram(_) | StartError::Paradarum(_) => (ErrorKind::Config, &[]),
+        };
+        hints.iter().fold(CliError::new(kind, error), |error, hint| error.hint(*hint))
     }
 }
 

@@ -6,10 +6,13 @@ mod conversation;
 mod demo;
 pub mod error;
 mod link;
+mod mail;
 pub mod output;
 mod queue;
 mod remote;
 mod run;
+mod store;
+mod template;
 
 #[cfg(test)]
 mod cli_tests;
@@ -42,6 +45,9 @@ enum Command {
     Link(link::Args),
     Conversation(conversation::Args),
     Queue(queue::Args),
+    Store(store::Args),
+    Mail(mail::Args),
+    Template(template::Args),
     Demo(demo::Args),
 }
 
@@ -58,6 +64,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Link(args) => link::run(&args, &cli.config, &mut output),
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
+        Command::Store(args) => store::run(&args, &cli.config, &mut output),
+        Command::Mail(args) => mail::run(&args, &cli.config, &mut output),
+        Command::Template(args) => template::run(&args, &cli.config, &mut output),
         Command::Demo(args) => demo::run(&args, &mut output),
     };
     match done {

@@ -10,11 +10,10 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 
 use super::error::{CliError, ErrorKind};
 use crate::{
-    app::{self, StartError},
+    app,
     config::Config,
     http::{self, admin_api, rows::Refusal},
     runtime::Shutdown,
-    store::OpenError,
 };
 
 /// Even a backup of a large store ends within this.
@@ -39,9 +38,9 @@ impl Remote {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(internal)?;
         let socket = http::socket(&config.state_dir);
-        let own = match UnixStream::connect(&socket) {
-            Ok(_) => None,
-            Err(_) => Some(runtime.block_on(serve(&config, &socket))?),
+        let own = match is_running(&config) {
+            true => None,
+            false => Some(runtime.block_on(serve(&config, &socket))?),
         };
         let client = Client::builder().unix_socket(socket).no_proxy().timeout(TIMEOUT).build();
         Ok(Remote { runtime, client: client.map_err(internal)?, own })
@@ -111,7 +110,7 @@ impl Drop for Remote {
 }
 
 async fn serve(config: &Config, socket: &Path) -> Result<Own, CliError> {
-    let bridge = app::at_rest(config).await.map_err(not_open)?;
+    let bridge = app::at_rest(config).await?;
     let listener = http::bind(socket).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("{} cannot be made", socket.display()));
         CliError::new(ErrorKind::Internal, error)
@@ -121,17 +120,9 @@ async fn serve(config: &Config, socket: &Path) -> Result<Own, CliError> {
     Ok(Own { shutdown, served: tokio::spawn(served) })
 }
 
-fn not_open(error: StartError) -> CliError {
-    let hint = match &error {
-        StartError::Open(OpenError::Locked(_)) => {
-            "Another ticket-bridge holds the store but does not answer on its socket: see its log."
-        }
-        StartError::Open(OpenError::Lost(_)) => {
-            "Put a backup back with \"ticket-bridge store restore FILE\", or go on with \"ticket-bridge run --after-loss\"."
-        }
-        _ => return CliError::new(ErrorKind::Config, error),
-    };
-    CliError::new(ErrorKind::Unreachable, error).hint(hint)
+/// Whether a daemon answers at the socket of this `state_dir`.
+pub(super) fn is_running(config: &Config) -> bool {
+    UnixStream::connect(http::socket(&config.state_dir)).is_ok()
 }
 
 fn internal(error: impl Into<anyhow::Error>) -> CliError {

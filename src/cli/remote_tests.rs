@@ -109,3 +109,51 @@ fn a_running_daemon_answers_while_it_holds_the_store() {
     assert!(out.starts_with("ID  ACCOUNT"), "{out}");
     drop(daemon);
 }
+
+#[test]
+fn a_state_moves_to_another_place_and_back_over_a_damaged_one() {
+    let (home, other) = (Home::new(), Home::new());
+    let file = home.dir.path().join("state.jsonl").display().to_string();
+    let done = |home: &Home, args: &[&str]| {
+        let (code, out, err) = home.run(args);
+        assert_eq!(code, ExitCode::SUCCESS, "{args:?}: {err}");
+        out
+    };
+    done(&home, &["account", "add", "zeta", "--ticket-api", "desk", "--id", "9"]);
+    done(&home, &["store", "export", &file]);
+    assert!(home.run(&["store", "export", &file]).2.contains("exists"), "no file is overwritten");
+    done(&other, &["store", "import", &file]);
+    assert!(done(&other, &["account", "list"]).contains("zeta"));
+    let (code, _, err) = other.run(&["store", "import", &file]);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(err.contains("there is a store in") && err.contains("hint: Name another state_dir"), "{err}");
+
+    done(&home, &["store", "backup", &file]);
+    std::fs::remove_dir_all(home.dir.path().join("data/db")).unwrap();
+    let (code, _, err) = home.run(&["account", "list"]);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(
+        err.contains("hint: ticket-bridge store restore FILE\nhint: ticket-bridge run --after-loss"),
+        "{err}"
+    );
+    done(&home, &["store", "restore", &file]);
+    assert!(done(&home, &["account", "list"]).contains("zeta"));
+}
+
+#[test]
+fn nothing_is_put_under_a_running_daemon_and_what_is_no_backup_is_said() {
+    let home = Home::new();
+    let daemon = Remote::open(&home.config()).unwrap();
+    let file = home.dir.path().join("backup").display().to_string();
+    assert_eq!(home.run(&["store", "backup", &file]).0, ExitCode::SUCCESS);
+    let (code, _, err) = home.run(&["store", "restore", &file]);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(err.contains("a ticket-bridge runs") && err.contains("hint: Stop it first"), "{err}");
+    drop(daemon);
+    let half = std::fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned();
+    std::fs::write(&file, half).unwrap();
+    let (code, _, err) = home.run(&["store", "restore", &file]);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(err.contains("the file was cut") && err.contains("hint: Nothing was changed"), "{err}");
+    assert_eq!(home.run(&["account", "list"]).0, ExitCode::SUCCESS, "the store is as it was");
+}

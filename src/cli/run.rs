@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::{CliError, ErrorKind};
 use crate::{
-    app::{self, StartError},
+    app,
     config::Config,
     runtime::{Shutdown, telemetry},
 };
@@ -15,7 +15,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ticket-bridge run -c /etc/ticket-bridge/bot.toml
-  ticket-bridge run --after-loss    # part of the state is gone, and no backup is at hand")]
+  ticket-bridge run --after-loss    # part of the state is gone, and no backup is at hand
+
+On a damaged store it stops before anything is read or sent, and says what is missing.")]
 pub(super) struct Args {
     /// Go on although the store does not hold all that it should: mail is read again, and each
     /// message is looked for at the ticket system before it is filed.
@@ -38,16 +40,6 @@ pub(super) fn run(args: &Args, path: &Path) -> Result<(), CliError> {
         let metrics =
             telemetry::Metrics::start().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
         let start = app::Start { after_loss: args.after_loss, metrics: Some(metrics), shutdown };
-        app::run(config, start).await.map_err(start_error)
+        Ok(app::run(config, start).await?)
     })
-}
-
-fn start_error(error: StartError) -> CliError {
-    let kind = match &error {
-        StartError::Templates(_) | StartError::Timing(_) | StartError::Tls(_) => ErrorKind::Config,
-        StartError::Telegram(_) | StartError::Paradarum(_) => ErrorKind::Config,
-        StartError::Door { .. } => ErrorKind::Unreachable,
-        StartError::Open(_) | StartError::Store(_) => ErrorKind::User,
-    };
-    CliError::new(kind, error)
 }

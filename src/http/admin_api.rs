@@ -1,6 +1,4 @@
-//! What a command or a panel may do: codes, links, accounts, conversations, backups; the queue beside it.
-
-use std::path::PathBuf;
+//! What a command or a panel may do: codes, links, accounts, conversations; the queue and the store beside it.
 
 use axum::{
     Json, Router,
@@ -12,7 +10,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{admin_queue, rows};
+use super::{admin_queue, admin_store, rows};
 use crate::{
     bridge::{alerts, context::Bridge, linking},
     config::EmailPattern,
@@ -23,7 +21,7 @@ use crate::{
         place::Place,
     },
     runtime::secret::Secret,
-    store::{StoreError, change::Change, dump::DumpError},
+    store::{StoreError, change::Change},
 };
 
 /// The whole admin API. Whoever can reach it may do everything: on the unix socket the file's mode decides,
@@ -38,8 +36,8 @@ pub fn router(bridge: Bridge) -> Router {
         .route("/admin/accounts/{name}/owner", put(owner))
         .route("/admin/conversations", get(conversations))
         .route("/admin/conversations/{id}", get(conversation))
-        .route("/admin/store/backup", post(backup))
         .merge(admin_queue::routes())
+        .merge(admin_store::routes())
         .with_state(bridge)
 }
 
@@ -79,12 +77,6 @@ impl Refused {
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-    }
-}
-
-impl From<DumpError> for Refused {
-    fn from(error: DumpError) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("no backup was written: {error}"))
     }
 }
 
@@ -233,20 +225,6 @@ async fn conversation(State(bridge): State<Bridge>, Path(id): Path<u64>) -> Answ
     let found = bridge.store.conversation(ConversationId(id))?;
     let found = found.ok_or_else(|| Refused::unknown(format_args!("conversation {id}")))?;
     Ok(Json(conversation_row(&bridge, &found)))
-}
-
-#[derive(Deserialize)]
-struct Backup {
-    /// Absolute: the daemon's working directory is not the caller's.
-    file: PathBuf,
-}
-
-async fn backup(State(bridge): State<Bridge>, Json(backup): Json<Backup>) -> Answer<PathBuf> {
-    if !backup.file.is_absolute() {
-        return Err(Refused::new(StatusCode::BAD_REQUEST, "the file must be named by its whole path"));
-    }
-    bridge.store.backup(&backup.file).await?;
-    Ok(Json(backup.file))
 }
 
 fn known_account(bridge: &Bridge, name: &str) -> Result<Account, Refused> {

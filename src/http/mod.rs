@@ -2,6 +2,7 @@
 
 pub mod admin_api;
 pub mod admin_queue;
+mod admin_store;
 pub mod health;
 pub mod rows;
 

@@ -47,10 +47,19 @@ impl BridgeProcess {
 
     /// Starts it; one that runs already is killed first.
     pub fn start(&self) -> Result<(), BridgeError> {
+        self.start_with(&[])
+    }
+
+    /// The same with options of `run`.
+    pub fn start_with(&self, options: &[&str]) -> Result<(), BridgeError> {
         self.kill();
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let child =
-            self.command(&["run"]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let child = self
+            .command(&[&["run"], options].concat())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
         *self.child() = Some(child);
         Ok(())
     }
@@ -87,7 +96,7 @@ impl BridgeProcess {
     }
 
     /// Runs another command of the bridge with the same configuration: what it printed.
-    async fn says(&self, args: &[&str]) -> Result<String, BridgeError> {
+    pub async fn says(&self, args: &[&str]) -> Result<String, BridgeError> {
         let command = args.join(" ");
         let mut process = self.command(args);
         let running = tokio::task::spawn_blocking(move || process.stdin(Stdio::null()).output());

@@ -115,9 +115,7 @@ impl Seen {
             Err(OpenError::Lost(text)) => text,
             Err(other) => panic!("{what}: {other}"),
         };
-        for word in ["missing", "ticket-bridge store restore FILE", "ticket-bridge run --after-loss"] {
-            assert!(text.contains(word), "{what}: {text}");
-        }
+        assert!(text.contains("may be missing"), "{what}: {text}");
         assert!(matches!(open(&dir, &self.clock, false), Err(OpenError::Lost(_))), "{what}: forgotten");
         let other = home.path().join("other");
         copy(&dir, &other);
@@ -353,6 +351,7 @@ async fn an_export_makes_the_same_store_elsewhere() {
     let cut: String = text.lines().take(5).map(|line| format!("{line}\n")).collect();
     let nowhere = town.dir.path().join("nowhere");
     assert!(matches!(Store::import(cut.as_bytes(), &nowhere, &town.clock), Err(DumpError::Cut)));
+    Store::import(text.as_bytes(), &nowhere, &town.clock).unwrap();
 }
 
 #[tokio::test]

@@ -129,7 +129,10 @@ impl Store {
             return Err(DumpError::NotEmpty(dir.display().to_string()));
         }
         let spool = Spool::open(&files.spool, u64::MAX)?;
-        let (db, secret) = build(from, &files, &spool)?;
+        let (db, secret) = build(from, &files, &spool).inspect_err(|_| {
+            // Half a store would be taken for a damaged one.
+            let _ = fs::remove_dir_all(&files.db);
+        })?;
         if secret_file::read(&files.secret)?.is_none() {
             secret_file::write(&files.secret, &secret.unwrap_or_else(secret_file::make))?;
         }

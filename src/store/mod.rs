@@ -81,14 +81,16 @@ pub struct Options {
     pub most_jobs: usize,
 }
 
+/// What a person may do about [`OpenError::Lost`]: put a backup back, or go on with what is left.
+pub const WAYS_ON: [&str; 2] = ["ticket-bridge store restore FILE", "ticket-bridge run --after-loss"];
+
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("another process holds {0}")]
     Locked(PathBuf),
     #[error("the store was written by a newer version (schema {found}, this one knows {known})")]
     Newer { found: u32, known: u32 },
-    /// Something is missing or damaged: what, and since when. The ways on:
-    /// `store restore FILE` or `run --after-loss`.
+    /// Something is missing or damaged: what, and since when. See [`WAYS_ON`].
     #[error("{0}")]
     Lost(String),
     #[error("the state directory cannot be used")]

@@ -199,17 +199,13 @@ fn compare(
     Some(what.to_owned())
 }
 
-/// What a person reads who must decide.
+/// What a person reads who must decide; the ways on stand in [`super::WAYS_ON`].
 fn lost(dir: &Path, what: &str, mark: Option<&Last>) -> String {
     let since = mark.map_or_else(
         || "items accepted at any time may be missing".to_owned(),
         |mark| format!("items accepted until {} may be missing", mark.at),
     );
-    format!(
-        "the store in {} is damaged: {what}; {since}. Nothing was started. Either restore a backup with \
-         `ticket-bridge store restore FILE`, or go on with what is left with `ticket-bridge run --after-loss`",
-        dir.display()
-    )
+    format!("the store in {} is damaged: {what}; {since}", dir.display())
 }
 
 fn newer(db: &Db) -> Result<(), OpenError> {

@@ -138,6 +138,12 @@ impl Templates {
         self.known.iter().map(|(name, format)| (name.as_str(), *format))
     }
 
+    /// What is written in a template, if `language` has one of its own.
+    pub fn source(&self, language: &str, name: &str, format: Format) -> Option<String> {
+        let template = self.env.get_template(&format!("{language}/{name}.{}", format.suffix()));
+        template.ok().map(|template| template.source().to_owned())
+    }
+
     /// The text of `name`, plain: what a Telegram template marks as bold is lost
     /// (see [`Self::render_telegram`]).
     pub fn render(

@@ -229,7 +229,7 @@ fn batches(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
 }
 
 /// The file's bytes, or of a too large one its beginning and its size.
-fn read_file(path: &Path, limits: Limits) -> io::Result<(Bytes, Option<u64>)> {
+pub(super) fn read_file(path: &Path, limits: Limits) -> io::Result<(Bytes, Option<u64>)> {
     let file = fs::File::open(path)?;
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();

@@ -16,6 +16,7 @@ mod headers;
 mod health;
 mod imap_session;
 mod incoming;
+mod inspect;
 mod maildir;
 mod maildir_scan;
 mod outbox;
@@ -34,6 +35,7 @@ use tokio::sync::{Semaphore, watch as watch_channel};
 pub use budget::Budget;
 pub use directory_watch::DirectoryWatch;
 pub use health::{Health, Skipped, State};
+pub use inspect::inspect;
 pub use settings::{
     After, From, ImapSettings, InboxSettings, Limits, OutboxSettings, Security, Server, Settings,
     SmtpSettings, Start, Timing, TrustSettings,

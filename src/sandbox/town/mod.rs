@@ -127,8 +127,13 @@ impl Town {
 
     /// Starts the bridge, or starts it again, and waits until it listens.
     pub async fn start_bridge(&self) -> Result<(), TownError> {
+        self.start_bridge_with(&[]).await
+    }
+
+    /// The same with options of `run`.
+    pub async fn start_bridge_with(&self, options: &[&str]) -> Result<(), TownError> {
         let before = self.telegram.polls();
-        self.bridge.start()?;
+        self.bridge.start_with(options)?;
         let listens = async {
             while self.telegram.polls() == before {
                 if !self.bridge.is_running() {
