@@ -1,5 +1,6 @@
 //! Nothing is lost and nothing doubled, whatever moment the bridge is killed at and however its servers answer.
 
+mod each_step;
 mod ground;
 mod mail_sink;
 mod reaper;
