@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     bridge::{
+        address_book::AddressBook,
         circuit::Circuits,
         context::{AccountRules, Bridge, Parts},
         intake, lanes, staff_watch,
@@ -149,6 +150,7 @@ async fn build(
     let shared = email::Shared::new(spool.clone(), config.limits.bytes_in_flight.0, clock.clone());
     let mailboxes = mailboxes::build(config, tls, &shared)?;
     remember_accounts(&store, config).await?;
+    let addresses = AddressBook::of(&store)?;
     let bridge = Bridge::new(Parts {
         store,
         spool,
@@ -159,6 +161,7 @@ async fn build(
         telegram: telegram.as_ref().map(telegram::Telegram::side),
         mailboxes: mailboxes.iter().map(|mailbox| (mailbox.name(), mailbox.side())).collect(),
         accounts: accounts(config),
+        addresses,
         language: config.language.clone(),
         timing: config.timing.clone(),
         limits: config.limits.clone(),
@@ -197,7 +200,6 @@ async fn remember_accounts(store: &Store, config: &Config) -> Result<(), StoreEr
 fn accounts(config: &Config) -> HashMap<AccountName, AccountRules> {
     let rules = |account: &crate::config::Account| AccountRules {
         key: account.key.clone(),
-        emails: account.emails.clone(),
         admin_chat: account.admin_chat.map(ChatId),
         topic: account.topic.clone(),
         property: account.property.clone(),

@@ -6,11 +6,10 @@ use std::{
 };
 
 use crate::{
-    bridge::circuit::Circuits,
+    bridge::{address_book::AddressBook, circuit::Circuits},
     channel::Channel,
     config::{
         Limits, Timing,
-        account::EmailPattern,
         mailbox::{Receipt, Unverified},
         ticket_api::PanelUrl,
     },
@@ -44,6 +43,7 @@ pub struct Parts {
     pub mailboxes: HashMap<MailboxName, Mailbox>,
     /// What `bot.toml` says of accounts beside what the store keeps.
     pub accounts: HashMap<AccountName, AccountRules>,
+    pub addresses: AddressBook,
     pub language: String,
     pub timing: Timing,
     pub limits: Limits,
@@ -87,7 +87,6 @@ pub struct Mailbox {
 #[derive(Clone, Default)]
 pub struct AccountRules {
     pub key: Option<Secret>,
-    pub emails: Vec<EmailPattern>,
     pub admin_chat: Option<ChatId>,
     pub topic: Option<String>,
     pub property: Option<String>,
@@ -143,21 +142,9 @@ impl Parts {
             || self.mailboxes.values().any(|mailbox| mailbox.admin_chat == Some(chat))
     }
 
-    /// The account that an address belongs to: the exact address before a whole domain.
+    /// The account that an address belongs to.
     pub fn account_of_address(&self, address: &MailAddress) -> Option<AccountName> {
-        let owners = |exact: bool| {
-            self.accounts
-                .iter()
-                .filter(|(_, rules)| {
-                    rules.emails.iter().any(|pattern| {
-                        matches!(pattern, EmailPattern::Address(_)) == exact
-                            && pattern.matches(address.as_str())
-                    })
-                })
-                .map(|(name, _)| name.clone())
-                .min()
-        };
-        owners(true).or_else(|| owners(false))
+        self.addresses.account_of(address)
     }
 
     /// The ticket's page for people.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     bridge::{
+        address_book::AddressBook,
         alerts::{self, Tell},
         circuit::Circuits,
         context::{Api, Mailbox, Parts, Telegram},
@@ -329,6 +330,7 @@ impl World {
             telegram: Some(telegram),
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
             accounts: HashMap::new(),
+            addresses: AddressBook::default(),
             language: "en".into(),
             timing: Timing::default(),
             limits: Limits::default(),

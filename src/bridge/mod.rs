@@ -6,6 +6,7 @@
 //! outcome is unknown), and `outcome` settles what becomes of the job. Back:
 //! `staff_watch` finds staff messages, `delivery` sends them.
 
+pub mod address_book;
 pub mod admin;
 pub mod alerts;
 pub mod answered;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     bridge::{
+        address_book::AddressBook,
         circuit::Circuits,
         context::{AccountRules, Api, Bridge, Mailbox, Parts, Telegram},
         control, filing, intake,
@@ -21,7 +22,7 @@ use crate::{
         intake::{Cursor, Intake, Source},
     },
     config::{
-        EmailPattern, Limits, Timing,
+        Limits, Timing,
         mailbox::{Receipt, Unverified},
     },
     model::{
@@ -246,10 +247,6 @@ impl Town {
         let chats: Arc<dyn Channel> = Arc::new(Chats(HashSet::from([UserId(7)])));
         let limits = Limits::default();
         let timing = Timing::default();
-        let rules = AccountRules {
-            emails: vec![EmailPattern::parse("*@acme.example").unwrap()],
-            ..AccountRules::default()
-        };
         let mailbox = Mailbox {
             channel: chats.clone(),
             address: MailAddress::new("support@example.com"),
@@ -280,7 +277,8 @@ impl Town {
             )]),
             telegram: Some(telegram),
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
-            accounts: HashMap::from([(account.clone(), rules)]),
+            accounts: HashMap::from([(account.clone(), AccountRules::default())]),
+            addresses: AddressBook::default(),
             language: "en".to_owned(),
             timing,
             limits,
@@ -288,8 +286,10 @@ impl Town {
         };
         change(&mut parts);
         let bridge = Bridge::new(parts);
-        let acme = Account { name: account, api, remote: "123".to_owned(), emails: Vec::new() };
+        let emails = vec!["*@acme.example".to_owned()];
+        let acme = Account { name: account, api, remote: "123".to_owned(), emails };
         bridge.store.apply(vec![Change::Account(acme)]).await.unwrap();
+        bridge.addresses.reload(&bridge.store).unwrap();
         let (intake, requests) = Intake::new(spool, 8);
         tokio::spawn(intake::run(bridge.clone(), requests));
         intake.begin(source()).await.unwrap();

@@ -190,6 +190,7 @@ async fn add_account(State(bridge): State<Bridge>, Json(row): Json<rows::Account
     }
     let account = Account { name, api, remote: row.id.trim().to_owned(), emails: row.emails };
     bridge.store.apply(vec![Change::Account(account.clone())]).await?;
+    bridge.addresses.reload(&bridge.store)?;
     Ok(Json(account_row(account)))
 }
 
@@ -204,6 +205,7 @@ async fn remove_account(State(bridge): State<Bridge>, Path(name): Path<String>) 
     let mut changes: Vec<Change> = links.into_iter().map(|link| Change::Unlink(link.place)).collect();
     changes.push(Change::RemoveAccount(account.name.clone()));
     bridge.store.apply(changes).await?;
+    bridge.addresses.reload(&bridge.store)?;
     Ok(Json(account_row(account)))
 }
 

@@ -1,10 +1,10 @@
 //! The integration tests: one binary, one module per journey.
 #![cfg(test)] // Already so; it tells clippy that helpers here are tests, too.
 
+mod crash;
 mod dovecot;
 mod email;
 mod postfix;
 mod staff_watch;
-mod crash;
 mod ticket_api;
 mod tidy;

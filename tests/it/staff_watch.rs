@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ticket_bridge::{
     bridge::{
+        address_book::AddressBook,
         circuit::Circuits,
         context::{Api, Bridge, Parts},
         staff_watch,
@@ -84,6 +85,7 @@ impl Town {
             telegram: None,
             mailboxes: HashMap::new(),
             accounts: HashMap::new(),
+            addresses: AddressBook::default(),
             language: "en".to_owned(),
             timing,
             limits: Limits::default(),

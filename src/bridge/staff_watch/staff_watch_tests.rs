@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::{
     bridge::{
+        address_book::AddressBook,
         circuit::Circuits,
         context::{Api, Parts, Telegram},
     },
@@ -294,6 +295,7 @@ impl Town {
             telegram: Some(telegram),
             mailboxes: HashMap::new(),
             accounts: HashMap::new(),
+            addresses: AddressBook::default(),
             language: "en".to_owned(),
             timing: Timing::default(),
             limits: Limits::default(),

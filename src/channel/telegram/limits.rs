@@ -54,7 +54,7 @@ impl Limits {
     pub(super) fn new(rates: Rates, clock: Clock) -> Self {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         // In any minute a bucket lets through its burst and what flows in meanwhile: together the limit.
-        let burst = (rates.group_per_minute / 4).max(1);
+        let burst = (rates.group_per_minute / 2).max(1);
         let flow = rates.group_per_minute.saturating_sub(burst).max(1);
         Self {
             overall: RateLimit::new(clock.clone(), second / rates.overall_per_second.max(1), 1),

@@ -54,22 +54,28 @@ function formatted(words, entities) {
       // A quote is a block of its own: the breaks around it are there already.
       const block = entity.type.endsWith("blockquote");
       const gap = words.slice(at, entity.offset);
-      if (gap) out.push(block ? gap.replace(/\n$/, "") : gap);
+      if (gap) out.push(...linked(block ? gap.replace(/\n$/, "") : gap));
       const deeper = render(entity.offset, end, inside.slice(index + 1).filter((one) => one.offset < end));
       out.push(wrap(entity, words.slice(entity.offset, end), deeper));
       at = block && words[end] === "\n" ? end + 1 : end;
     });
-    if (at < to) out.push(words.slice(at, to));
+    if (at < to) out.push(...linked(words.slice(at, to)));
     return out;
   };
   const wrap = (entity, text, inside) => {
-    if (entity.type === "url" || entity.type === "text_link") return link(entity.url || text, inside);
+    if (entity.type === "url") return link(text, [text]);
+    if (entity.type === "text_link") return link(entity.url, [text]);
     if (entity.type === "blockquote" || entity.type === "expandable_blockquote") return el("q", {}, inside);
     if (entity.type === "bot_command") return el("span", { class: "command" }, inside);
     return tags[entity.type] ? el(tags[entity.type], {}, inside) : el("span", {}, inside);
   };
   const sorted = [...entities].sort((a, b) => a.offset - b.offset || b.length - a.length);
   return render(0, words.length, sorted);
+}
+
+// A text whose web addresses can be followed.
+function linked(text) {
+  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])/).map((part, place) => (place % 2 ? link(part, [part]) : part));
 }
 
 function link(address, inside) {
@@ -151,12 +157,12 @@ function opening(text) {
 function quoted(text) {
   const lines = text.trimEnd().split("\n");
   const mark = lines.findIndex((line) => line.startsWith(">"));
-  if (mark < 0) return [el("p", {}, text.trimEnd())];
+  if (mark < 0) return [el("p", {}, linked(text.trimEnd()))];
   let start = mark;
   while (start > 0 && (lines[start - 1].trim() === "" || /wrote:$|^On .*|^<.*> wrote:$/.test(lines[start - 1].trim()))) {
     start -= 1;
   }
-  return [el("p", {}, lines.slice(0, start).join("\n")),
+  return [el("p", {}, linked(lines.slice(0, start).join("\n"))),
     el("details", {}, el("summary", {}, "Quoted text"), el("p", {}, lines.slice(start).join("\n").trim()))];
 }
 
@@ -204,7 +210,7 @@ function entry(one) {
   const source = /^via (Telegram|e-mail)/.test(lines.at(-1)) ? lines.pop() : null;
   return el("article", { class: one.staff ? "entry own" : "entry" },
     el("header", {}, el("b", {}, one.staff ? "Support Team" : one.customer), el("time", {}, time(one.at))),
-    el("div", { class: "body" }, el("p", {}, lines.join("\n").trimEnd())),
+    el("div", { class: "body" }, el("p", {}, linked(lines.join("\n").trimEnd()))),
     one.files.length > 0 && el("div", { class: "files" }, one.files.map(file)),
     source && el("footer", {}, source));
 }

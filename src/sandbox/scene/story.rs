@@ -41,10 +41,10 @@ pub enum StoryError {
 pub async fn tell(town: &Town) -> Result<(), StoryError> {
     timeout(ALL, async {
         connects(town).await?;
-        let asked = asks_in_telegram(town).await?;
         let mailed = asks_by_mail(town).await?;
-        answers_in_telegram(town, asked).await?;
-        answers_by_mail(town, mailed).await
+        let asked = asks_in_telegram(town).await?;
+        answers_by_mail(town, mailed).await?;
+        answers_in_telegram(town, asked).await
     })
     .await
     .unwrap_or(Err(StoryError::Elapsed))

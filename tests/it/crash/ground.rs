@@ -125,7 +125,8 @@ impl Ground {
         for account in &ACCOUNTS {
             self.until("a baseline", || {
                 let calls = self.desk.calls();
-                let lists = calls.iter().filter(|call| call.name == "list" && call.account == Some(account.id));
+                let lists =
+                    calls.iter().filter(|call| call.name == "list" && call.account == Some(account.id));
                 (lists.count() > 1).then_some(())
             })
             .await;
@@ -137,7 +138,8 @@ impl Ground {
         try_join_all(people.iter().map(async |person| {
             let code = self.bridge.link_code(account.name).await.unwrap();
             person.presses_start(&code);
-            let asked = self.telegram.wait_for(person.chat_id(), |m| m.button("Yes").is_some(), PATIENCE).await;
+            let asked =
+                self.telegram.wait_for(person.chat_id(), |m| m.button("Yes").is_some(), PATIENCE).await;
             let asked = asked.ok_or("nobody asked whether the account is right")?;
             person.presses(asked.message_id, "Yes").unwrap();
             let linked = self.telegram.wait_for(

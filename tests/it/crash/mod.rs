@@ -114,7 +114,10 @@ async fn storm() {
     insist(faults * 10 >= calls, format!("only {faults} of {calls} calls were faulted"));
     insist(repeats <= reaper.kills + faults, format!("{repeats} repeats to channels"));
     let again = tally.received_again;
-    insist(again <= repeats, format!("{again} messages of staff came again, but {repeats} repeats are recorded"));
+    insist(
+        again <= repeats,
+        format!("{again} messages of staff came again, but {repeats} repeats are recorded"),
+    );
     if !wrong.is_empty() {
         ground.folder.keep();
         let folder = ground.folder.path().display();

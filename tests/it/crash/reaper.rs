@@ -24,7 +24,16 @@ const CHANGES: &[&str] = &[
 ];
 /// What is aimed at, as often as it stands here.
 const AIMS: &[&str] = &[
-    "create", "create", "reply", "reply", "reply", "upload", "upload", "sendMessage", "sendMessage", "mail",
+    "create",
+    "create",
+    "reply",
+    "reply",
+    "reply",
+    "upload",
+    "upload",
+    "sendMessage",
+    "sendMessage",
+    "mail",
 ];
 /// Longer than any bridge lives here.
 const FOR_EVER: Duration = Duration::from_secs(600);
@@ -81,7 +90,8 @@ impl Reaper {
             wait_until(|| ground.sink.is_open()).await;
         } else {
             let fault = if committed { Fault::Hang(FOR_EVER) } else { Fault::HoldBefore(FOR_EVER) };
-            let faults = if aim.starts_with("send") { ground.telegram.faults() } else { ground.desk.faults() };
+            let faults =
+                if aim.starts_with("send") { ground.telegram.faults() } else { ground.desk.faults() };
             let so_far = held(faults, fault);
             faults.next(aim, fault);
             wait_until(|| held(faults, fault) > so_far).await;

@@ -145,7 +145,9 @@ impl Sides {
             .customers
             .iter()
             .enumerate()
-            .flat_map(|(number, customer)| customer.said.iter().map(move |said| (said.token.as_str(), number)))
+            .flat_map(|(number, customer)| {
+                customer.said.iter().map(move |said| (said.token.as_str(), number))
+            })
             .collect();
         let files: HashMap<&str, usize> = crowd
             .customers
@@ -174,11 +176,15 @@ impl Sides {
             };
             owners.insert(ticket, owner);
             for (other, word) in words.iter().filter(|(other, _)| *other != owner) {
-                tally.misplaced.push(format!("{word} of customer {other} stands in ticket {ticket} of {owner}"));
+                tally
+                    .misplaced
+                    .push(format!("{word} of customer {other} stands in ticket {ticket} of {owner}"));
             }
             let account = crowd.customers[owner].account;
             if self.account_of.get(&ticket) != Some(&account) {
-                tally.misplaced.push(format!("ticket {ticket} of customer {owner} is not in account {account}"));
+                tally
+                    .misplaced
+                    .push(format!("ticket {ticket} of customer {owner} is not in account {account}"));
             }
         }
         owners
@@ -189,7 +195,9 @@ impl Sides {
         let counts = said.files.iter().map(|file| (file, self.files.get(file).map_or(0, Vec::len)));
         for (word, count) in std::iter::once((&said.token, text)).chain(counts) {
             match count {
-                0 => tally.lost.push(format!("{word} is in no ticket\n{}", self.known(ground, customer, said))),
+                0 => {
+                    tally.lost.push(format!("{word} is in no ticket\n{}", self.known(ground, customer, said)))
+                }
                 1 => {}
                 times => {
                     let known = self.known(ground, customer, said);
@@ -209,7 +217,8 @@ impl Sides {
         let ranks: HashMap<&str, usize> =
             customer.said.iter().enumerate().map(|(rank, said)| (said.token.as_str(), rank)).collect();
         for (ticket, words) in self.tickets.iter().filter(|(ticket, _)| owners.get(ticket) == Some(&number)) {
-            let order: Vec<usize> = words.iter().filter_map(|word| ranks.get(word.as_str()).copied()).collect();
+            let order: Vec<usize> =
+                words.iter().filter_map(|word| ranks.get(word.as_str()).copied()).collect();
             if !order.is_sorted() {
                 tally.misordered.push(format!("ticket {ticket} of customer {number}: {words:?}"));
             }

@@ -128,11 +128,8 @@ impl Crowd {
                 let word = self.token('f');
                 let file = file_of(&word, &mut self.dice);
                 let captioned = kind < 20;
-                let id = person.sends_document(
-                    &format!("{word}.bin"),
-                    file,
-                    if captioned { &text } else { "" },
-                );
+                let id =
+                    person.sends_document(&format!("{word}.bin"), file, if captioned { &text } else { "" });
                 (vec![id], captioned, vec![word])
             }
             26..36 => {
@@ -161,7 +158,8 @@ impl Crowd {
         let Seat::Mail { address, written } = &self.customers[who].seat else { return };
         let text = format!("Dear support,\n\nmy order {token} has not come yet.\n");
         let last = written.last().cloned();
-        let answered = || ground.sink.kept().into_iter().rev().find(|raw| is_to(raw, address)).or(last.clone());
+        let answered =
+            || ground.sink.kept().into_iter().rev().find(|raw| is_to(raw, address)).or(last.clone());
         let new = || mail().from(address).to(SUPPORT).subject("An order is missing").text(&text);
         let mut letter = match (kind, &last) {
             (0..35, _) | (_, None) => new(),
