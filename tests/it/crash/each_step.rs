@@ -9,7 +9,7 @@ use ticket_bridge::sandbox::post_office::{Verdict, mail};
 use ticket_bridge::sandbox::telegram::Person;
 use tokio::time::sleep;
 
-use super::ground::{ACCOUNTS, AFTERMATH, Ground, MAIL_SERVER, PATIENCE, SUPPORT};
+use super::ground::{ACCOUNTS, AFTERMATH, Admins, Ground, MAIL_SERVER, PATIENCE, SUPPORT};
 use super::mail_sink::MailFault;
 use super::reaper::open_changes;
 
@@ -72,7 +72,7 @@ struct Case<'a> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step() {
-    let ground = Ground::open().await;
+    let ground = Ground::open(Admins::Nowhere).await;
     ground.start().await;
     ground.baselines().await;
     let mut cases = Vec::new();
