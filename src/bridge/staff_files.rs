@@ -20,7 +20,7 @@ use crate::{
         attachment::{Attachment, Whereabouts},
         conversation::Conversation,
     },
-    runtime::clock::Timestamp,
+    runtime::{byte_stream, clock::Timestamp},
     store::StoreError,
 };
 
@@ -66,6 +66,11 @@ pub(super) async fn fetch(
     let content = steps::read(bridge, conversation, download)
         .await
         .map_err(|interrupted| failed(bridge, conversation, interrupted))?;
+    // A page of a firewall with status 200, or nothing at all, must not go out as the file.
+    let content = match file.size {
+        Some(size) => byte_stream::exactly(size, content),
+        None => content,
+    };
     let broke = Broke::default();
     let seen = broke.clone();
     let content = content.inspect(move |chunk| {

@@ -25,3 +25,31 @@ pub async fn collect(mut stream: ByteStream, most: u64) -> io::Result<Bytes> {
     }
     Ok(all.freeze())
 }
+
+/// The same stream, which fails where it is longer or shorter than announced: what came is then something else.
+pub fn exactly(size: u64, content: ByteStream) -> ByteStream {
+    Box::pin(futures::stream::try_unfold((content, size), |(mut content, left)| async move {
+        match content.next().await {
+            Some(chunk) => {
+                let chunk = chunk?;
+                let left = left.checked_sub(chunk.len() as u64);
+                let left = left.ok_or_else(|| io::Error::other("the file is longer than announced"))?;
+                Ok(Some((chunk, (content, left))))
+            }
+            None if left > 0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file broke off")),
+            None => Ok(None),
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_another_length_than_announced_does_not_end_well() {
+        assert_eq!(collect(exactly(3, whole("abc")), 9).await.unwrap(), "abc");
+        assert!(collect(exactly(4, whole("abc")), 9).await.is_err());
+        assert!(collect(exactly(2, whole("abc")), 9).await.is_err());
+    }
+}

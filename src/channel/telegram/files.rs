@@ -61,7 +61,10 @@ pub(super) async fn open(
         404 | 410 => return Err(OpenError::Gone("Telegram no longer has it".to_owned())),
         status => return Err(retry(&format!("the download was answered with {status}"))),
     }
-    let size = response.content_length().or(found.file_size);
+    let size = found.file_size.or(response.content_length());
+    if response.content_length().is_some_and(|length| Some(length) != size) {
+        return Err(retry("what came is not of the file's length"));
+    }
     let content =
         response.bytes_stream().map(|chunk| chunk.map_err(|error| io::Error::other(HttpError::from(error))));
     Ok(Opened { size, content: not_silent(content.boxed()) })

@@ -82,6 +82,13 @@ pub struct Ground {
     config: PathBuf,
 }
 
+/// Whether alerts are sent: Telegram lets twenty a minute into a group, so that they are what takes longest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Admins {
+    InTheirGroup,
+    Nowhere,
+}
+
 /// What the store holds that is not done.
 #[derive(Default)]
 pub struct Left {
@@ -91,11 +98,12 @@ pub struct Left {
 }
 
 impl Ground {
-    pub async fn open() -> Self {
+    pub async fn open(admins: Admins) -> Self {
         let folder = Folder::new("ticket-bridge-crash").unwrap();
         let telegram = TelegramStandIn::start(Options::default()).await.unwrap();
         let group = telegram.group("Support alerts", ChatKind::Supergroup);
         group.admits(&telegram.person("Ada", "en"), Role::Creator);
+        let group = Some(&group);
         let desk = DeskStandIn::start(DeskOptions::default()).await.unwrap();
         for account in &ACCOUNTS {
             desk.add_account(account.id, account.key);
@@ -103,7 +111,11 @@ impl Ground {
         let post = PostOffice::open(folder.path()).unwrap();
         let sink = MailSink::open().await;
         let config = folder.path().join("bot.toml");
-        std::fs::write(&config, text(&telegram, &group, &desk, &post, &sink)).unwrap();
+        std::fs::write(
+            &config,
+            text(&telegram, group.filter(|_| admins == Admins::InTheirGroup), &desk, &post, &sink),
+        )
+        .unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_ticket-bridge"));
         let bridge = BridgeProcess::new(program, config.clone(), folder.path().join("bridge.log"));
         Self { telegram, desk, post, sink, bridge, folder, config }
@@ -215,18 +227,18 @@ impl Ground {
 
 fn text(
     telegram: &TelegramStandIn,
-    group: &Group,
+    group: Option<&Group>,
     desk: &DeskStandIn,
     post: &PostOffice,
     sink: &MailSink,
 ) -> String {
+    let admin_chat = group.map(|group| format!("admin_chat = {}", group.id())).unwrap_or_default();
     let mut text = format!(
         "state_dir = \"state\"\nlanguage = \"en\"\n\n[log]\nlevel = \"info,ticket_bridge=debug\"\n\n\
-         [telegram]\ntoken = {{ file = \"token\" }}\napi_url = {:?}\nadmin_chat = {}\nunlinked = {:?}\n\n\
+         [telegram]\ntoken = {{ file = \"token\" }}\napi_url = {:?}\n{admin_chat}\nunlinked = {:?}\n\n\
          [[ticket_api]]\nname = \"desk\"\nkind = \"paradarum\"\nbase_url = {:?}\nkey = {{ file = \"harbour\" }}\n\
          desk_mails_customers = false\nmax_calls_per_second = 200\nconnections = 16\n",
         telegram.base_url(),
-        group.id(),
         ACCOUNTS[0].name,
         desk.base_url(),
     );

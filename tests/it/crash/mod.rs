@@ -1,5 +1,6 @@
 //! Nothing is lost and nothing doubled, whatever moment the bridge is killed at and however its servers answer.
 
+mod each_step;
 mod ground;
 mod mail_sink;
 mod reaper;
@@ -13,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use ticket_bridge::sandbox::faults::Fault;
 use tokio::time::{Instant, sleep};
 
-use self::ground::{AFTERMATH, Ground};
+use self::ground::{AFTERMATH, Admins, Ground};
 use self::reaper::Reaper;
 use self::tally::{Sides, Tally};
 use self::traffic::Crowd;
@@ -55,6 +56,7 @@ const AT_TELEGRAM: &[Fault] = &[
     Fault::RetryAfter(1),
     Fault::RetryAfter(1),
     Fault::Status(500),
+    Fault::Garbage,
 ];
 /// One cycle of a start and a kill takes about so long; what is written comes over this time.
 const CYCLE: Duration = Duration::from_millis(2000);
@@ -66,7 +68,7 @@ async fn storm() {
     let size = Size::of_environment();
     println!("CRASH_SEED={} CRASH_KILLS={} CRASH_MESSAGES={}", size.seed, size.kills, size.messages);
     let mut dice = StdRng::seed_from_u64(size.seed);
-    let ground = Ground::open().await;
+    let ground = Ground::open(Admins::InTheirGroup).await;
     ground.start().await;
     ground.baselines().await;
     let chats = (size.messages / 30).clamp(6, 150);

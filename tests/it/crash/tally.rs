@@ -241,8 +241,10 @@ impl Sides {
             for word in std::iter::once(&answer.token).chain(&answer.file) {
                 let receipts = self.received.get(word).map_or(&[][..], Vec::as_slice);
                 let own = receipts.iter().filter(|(who, _)| who == owner).count();
-                if own == 0 && !left.parked.iter().any(|job| may_be_parked(job) && says(job, &answer.token)) {
-                    let known = of_ticket(ground, answer.ticket);
+                if own == 0 && !left.parked.iter().any(|job| may_be_parked(job) && says(job, word)) {
+                    let key = format!("staff/desk/{}/{}", answer.ticket, answer.message);
+                    let log = ground.log_about(&[key]).join("\n      ");
+                    let known = format!("{}      {log}\n", of_ticket(ground, answer.ticket));
                     tally.lost.push(format!("{word} of staff did not reach customer {owner}\n{known}"));
                 }
                 tally.received_again += own.saturating_sub(1);
@@ -317,9 +319,11 @@ fn may_be_parked(job: &Job) -> bool {
     matches!(job.task, Task::Deliver(_)) && job.progress.repeats > 0
 }
 
-fn says(job: &Job, token: &str) -> bool {
+/// Whether a text of staff with this word, or the file that is named by it, is in this job.
+fn says(job: &Job, word: &str) -> bool {
     let Task::Deliver(delivery) = &job.task else { return false };
-    matches!(&delivery.content, Content::Staff(staff) if staff.text.contains(token))
+    let Content::Staff(staff) = &delivery.content else { return false };
+    staff.text.contains(word) || staff.files.iter().any(|file| file.name.contains(word))
 }
 
 fn words_in(text: &str) -> Vec<String> {
