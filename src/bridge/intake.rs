@@ -121,9 +121,11 @@ async fn accept_together(
     loop {
         let mut batch = Batch::new(bridge);
         let mut arrivals = Vec::with_capacity(items.len());
+        let mut keys = Vec::with_capacity(items.len());
         for item in items {
             if let Some(arrival) = arrival(bridge, &mut batch, item)? {
                 batch.learn(&arrival.changes, arrival.dedup.iter().map(|dedup| dedup.key.clone()));
+                keys.push(&item.identity.key);
                 arrivals.push(arrival);
             }
         }
@@ -133,11 +135,20 @@ async fn accept_together(
                 tries += 1;
             }
             Ok(accepted) => {
-                let new = accepted.iter().filter(|accepted| matches!(accepted, Accepted::New(_))).count();
-                tracing::debug!(source = %source_key(source), items = items.len(), new, "Items journaled.");
+                report(source, &keys, &accepted);
                 return Ok(());
             }
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The first line of an item's way through the log; the same key stands in every later one.
+fn report(source: &Source, keys: &[&String], accepted: &[Accepted]) {
+    for (item, accepted) in keys.iter().zip(accepted) {
+        match accepted {
+            Accepted::New(jobs) => tracing::info!(item, ?source, ?jobs, "Item journaled."),
+            Accepted::Duplicate => tracing::info!(item, ?source, "Item seen before."),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use futures::FutureExt;
 use tokio::{sync::Semaphore, task::JoinSet};
+use tracing::Instrument;
 
 use crate::{
     bridge::{
@@ -58,7 +59,12 @@ pub async fn run(bridge: Bridge, shutdown: Shutdown) {
 /// One turn of a lane: its head runs until it is done or has to wait.
 async fn turn(bridge: &Bridge, recent: &Recent, mut claim: Claim) {
     let lane = claim.lane.clone();
-    let ended = AssertUnwindSafe(head(bridge, recent, &mut claim)).catch_unwind().await;
+    // The key names the item from its arrival to the last call about it.
+    let span = claim.jobs.first().map_or_else(
+        tracing::Span::none,
+        |job| tracing::info_span!("job", job.id = %job.id, item = %job.key),
+    );
+    let ended = AssertUnwindSafe(head(bridge, recent, &mut claim).instrument(span)).catch_unwind().await;
     let outcome = match ended {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
