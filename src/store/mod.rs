@@ -212,6 +212,12 @@ impl Store {
         self.shared().loss().map(|loss| loss.look_first_until).filter(|until| *until > self.now())
     }
 
+    /// After a loss, for as long as [`Self::look_first_until`]: what was known until then may be known no longer.
+    pub fn lost_until(&self) -> Option<Timestamp> {
+        self.look_first_until()?;
+        self.shared().loss().map(|loss| loss.lost_until)
+    }
+
     pub fn health(&self) -> watch::Receiver<Health> {
         self.shared().health.subscribe()
     }

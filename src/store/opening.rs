@@ -50,6 +50,9 @@ pub(super) struct Schema {
 pub(super) struct Loss {
     pub(super) reread_since: Timestamp,
     pub(super) look_first_until: Timestamp,
+    /// When the last was committed of what is lost.
+    #[serde(default)]
+    pub(super) lost_until: Timestamp,
     /// Cursors that were written later count.
     pub(super) sequence: u64,
 }
@@ -253,6 +256,7 @@ pub(super) fn above(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clo
     let loss = Loss {
         reread_since: since.minus(REREAD),
         look_first_until: now.plus(LOOK_FIRST),
+        lost_until: known.last().map_or(now, |last| last.at),
         sequence: new.sequence,
     };
     (new, loss)

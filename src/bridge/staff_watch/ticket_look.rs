@@ -62,7 +62,11 @@ impl Watcher {
         }
         let owner = Owner { api: &self.api, account: &visit.account.name };
         let old = match visit.baseline {
-            Baseline::Done => None,
+            // What the lost store had handed on must not go out again.
+            Baseline::Done => bridge
+                .store
+                .lost_until()
+                .map(|until| Old { before: self.port.server_time(until), undated: false }),
             Baseline::NotBegun => return Ok(false),
             Baseline::Walking(before) => {
                 // A ticket that we opened ourselves has nothing old in it.
