@@ -51,7 +51,8 @@ pub async fn run(
             "its account is not configured any more",
         );
     };
-    let mut work = Work { bridge, job, filing, access: bridge.access(&account), account, conversation };
+    let access = bridge.access(&account);
+    let mut work = Work { bridge, job, filing, access, account, conversation, found_again: false };
     match work.file(claim).await {
         Ok(outcome) => Ok(outcome),
         Err(interrupted) => work.interrupted(interrupted).await,
@@ -92,6 +93,8 @@ pub(super) struct Work<'a> {
     pub(super) conversation: Conversation,
     account: Account,
     access: Access,
+    /// A lost store had filed it already: its files may be there, and all were told.
+    found_again: bool,
 }
 
 impl Work<'_> {
@@ -130,6 +133,7 @@ impl Work<'_> {
                 ticket: &ticket,
                 message: message.as_ref(),
                 from,
+                found_again: self.found_again,
             };
             all_left_out.extend(uploads::run(bridge, claim, &files, &target).await?);
         }
@@ -137,7 +141,7 @@ impl Work<'_> {
     }
 
     async fn create(
-        &self,
+        &mut self,
         claim: &mut Claim,
         left_out: &[LeftOut],
         max_subject: usize,
@@ -152,11 +156,13 @@ impl Work<'_> {
                 None => None,
             },
         };
+        let is_new = attempt.is_none();
         if attempt.is_some() || self.looks_first() {
             let found =
                 reconcile::create(bridge, claim, &self.conversation, &self.access, self.filing, attempt)
                     .await?;
             if let Some(Remote::Ticket(ticket)) = found {
+                self.found_again = is_new;
                 return Ok(Created::Ticket(ticket));
             }
         }
@@ -191,8 +197,19 @@ impl Work<'_> {
             Standing::Unknown { attempted, ended } => Some((attempted, ended)),
             Standing::Untried => None,
         };
+        let is_new = attempt.is_none();
+        // Before anything is asked about it: it may have been filed long ago.
+        if attempt.is_some() || self.looks_first() {
+            let (access, filing) = (&self.access, self.filing);
+            let found =
+                reconcile::reply(bridge, claim, &self.conversation, access, &ticket, filing, attempt).await?;
+            if let Some(remote) = found {
+                self.found_again = is_new;
+                return Ok(replied(ticket, remote, false));
+            }
+        }
         let mut reopened = false;
-        if attempt.is_none() {
+        if is_new {
             let route = question::route(
                 bridge,
                 self.job,
@@ -210,14 +227,6 @@ impl Work<'_> {
                         self.reopen(claim, &ticket).await?;
                     }
                 }
-            }
-        }
-        if attempt.is_some() || self.looks_first() {
-            let (access, filing) = (&self.access, self.filing);
-            let found =
-                reconcile::reply(bridge, claim, &self.conversation, access, &ticket, filing, attempt).await?;
-            if let Some(remote) = found {
-                return Ok(replied(ticket, remote, reopened));
             }
         }
         let Some(api) = bridge.apis.get(&self.conversation.api) else {
@@ -289,6 +298,10 @@ impl Work<'_> {
         reopened: bool,
         left_out: &[LeftOut],
     ) -> Result<Outcome, StoreError> {
+        if self.found_again {
+            tracing::info!(job.id = %self.job.id, ticket.id = %ticket, "Found at the ticket system already.");
+            return Ok(Outcome::done());
+        }
         let filed = Filed { conversation: &self.conversation, ticket, founded, reopened, left_out };
         let mut told = receipts::filed(self.bridge, self.job, self.filing, &filed)?;
         let is_edit = self.filing.messages.iter().all(|m| matches!(m.inbound.what, What::Edit(_)));

@@ -64,6 +64,8 @@ pub struct Target<'a> {
     pub message: Option<&'a TicketMessageId>,
     /// Whose file it is, hence which channel has its bytes.
     pub from: &'a Place,
+    /// The message was there before its steps were known: so may the files be.
+    pub found_again: bool,
 }
 
 /// Uploads what is not uploaded yet; what cannot be is left out and told.
@@ -78,7 +80,11 @@ pub async fn run(
         let step = Step::Upload(u32::try_from(number).unwrap_or(u32::MAX));
         let remote = match steps::standing(bridge, claim, &step) {
             Standing::Done(remote) => remote,
-            Standing::Untried => upload(bridge, claim, file, target, step).await?,
+            Standing::Untried if !target.found_again => upload(bridge, claim, file, target, step).await?,
+            Standing::Untried => match look(bridge, claim, file, target, &step).await? {
+                Some(remote) => remote,
+                None => upload(bridge, claim, file, target, step).await?,
+            },
             Standing::Unknown { ended, .. } => {
                 match reconcile(bridge, claim, file, target, &step, &ended).await? {
                     Some(remote) => remote,
@@ -147,7 +153,7 @@ async fn open(bridge: &Bridge, file: &Attachment, from: &Place, limit: u64) -> R
     Ok(Upload { name: file.name.clone(), mime: file.mime.clone(), size, content })
 }
 
-/// Found by name and message, else by size and message, among what no other step of ours made.
+/// A complete look that began after the call can have ended: `None` if it surely did not happen.
 async fn reconcile(
     bridge: &Bridge,
     claim: &mut Claim,
@@ -156,14 +162,9 @@ async fn reconcile(
     step: &Step,
     ended: &Ended,
 ) -> Result<Option<Remote>, Interrupted> {
-    let Some(api) = bridge.apis.get(&target.conversation.api) else { return Ok(None) };
     let begun: Timestamp = bridge.now();
-    let detail = api.port.ticket(target.access, target.ticket);
-    let detail = steps::read(bridge, target.conversation, detail).await?;
-    if let Some(found) = find(&detail, file, target.message, claim) {
-        let remote = Remote::Attachment(Some(found.id.clone()));
-        bridge.store.end_step(claim, step.clone(), remote.clone(), Vec::new()).await?;
-        return Ok(Some(remote));
+    if let Some(found) = look(bridge, claim, file, target, step).await? {
+        return Ok(Some(found));
     }
     let from = steps::settled_at(bridge, target.conversation, ended);
     if begun < from {
@@ -171,6 +172,23 @@ async fn reconcile(
     }
     bridge.store.fail_step(claim, step.clone(), Failed::Surely).await?;
     Ok(None)
+}
+
+/// Found by name and message, else by size and message, among what no other step of ours made.
+async fn look(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    file: &Attachment,
+    target: &Target<'_>,
+    step: &Step,
+) -> Result<Option<Remote>, Interrupted> {
+    let Some(api) = bridge.apis.get(&target.conversation.api) else { return Ok(None) };
+    let detail = api.port.ticket(target.access, target.ticket);
+    let detail = steps::read(bridge, target.conversation, detail).await?;
+    let Some(found) = find(&detail, file, target.message, claim) else { return Ok(None) };
+    let remote = Remote::Attachment(Some(found.id.clone()));
+    bridge.store.end_step(claim, step.clone(), remote.clone(), Vec::new()).await?;
+    Ok(Some(remote))
 }
 
 fn find<'a>(

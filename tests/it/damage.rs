@@ -14,7 +14,7 @@ use ticket_bridge::sandbox::{
     desk::TicketId,
     faults::Fault,
     telegram::SentMessage,
-    town::{HARBOUR, NORDLICHT, Town, TownPlan},
+    town::{HARBOUR, INVOICE_PDF, NORDLICHT, Town, TownPlan},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,7 +91,8 @@ impl Seen {
 
     async fn mail(&self, subject: &str, word: &str) {
         let jonas = &self.town.jonas;
-        jonas.sends(jonas.letter(subject, &format!("Please look at {word}."))).await.unwrap();
+        let letter = jonas.letter(subject, &format!("Please look at {word}."));
+        jonas.sends(letter.attach("invoice.pdf", "application/pdf", INVOICE_PDF)).await.unwrap();
     }
 
     /// The ticket that holds a word.
@@ -165,6 +166,9 @@ impl Seen {
         for word in words {
             assert_eq!(self.town.desk.find_text(word).len(), 1, "{word} at the desk");
         }
+        for ticket in self.town.desk.tickets(NORDLICHT.id) {
+            assert_eq!(ticket.attachments.len(), 1, "the file of {}", ticket.subject);
+        }
         assert_eq!(self.town.desk.violations(), [""; 0]);
     }
 
@@ -174,13 +178,15 @@ impl Seen {
             let times = chat.iter().filter(|message| message.words().contains(&says(word))).count();
             assert_eq!(times, 1, "{word} in Mara's chat");
         }
-        for message in chat.iter().skip(self.chat.len()) {
-            eprintln!("CHAT {:?}", message.words());
-        }
         let sent = self.town.post.sent().unwrap();
-        for raw in sent.iter().skip(self.sent.len()) {
-            eprintln!("MAIL {}", String::from_utf8_lossy(raw));
-        }
+        // Nothing but the receipt of the last mail came after the damage.
+        let after = sent.get(self.sent.len()..).unwrap_or_default();
+        assert_eq!(
+            after.len(),
+            1,
+            "{:?}",
+            after.iter().map(|raw| String::from_utf8_lossy(raw)).collect::<Vec<_>>()
+        );
         for word in ANSWERS_BY_MAIL {
             let has = |raw: &&Vec<u8>| String::from_utf8_lossy(raw).contains(&says(word));
             assert_eq!(sent.iter().filter(has).count(), 1, "{word} in the outbox");
@@ -218,6 +224,8 @@ async fn after_a_restore_what_is_seen_again_is_filed_once_and_nothing_old_is_sen
     assert_eq!(seen.town.desk.tickets(HARBOUR.id).len(), 1);
     assert_eq!(seen.town.desk.tickets(NORDLICHT.id).len(), 3);
     seen.sent_once();
+    let chat = seen.town.telegram.messages_in(seen.town.mara.chat_id());
+    assert_eq!(chat.len(), seen.chat.len(), "{:?}", chat.last());
 }
 
 #[tokio::test(flavor = "multi_thread")]
