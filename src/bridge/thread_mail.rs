@@ -46,7 +46,7 @@ pub fn place(
     }
     match mail.automatic {
         // Our own mail come back, or a bounce that names nothing: filing it would start a loop.
-        Some(Automatic::Ours | Automatic::Bounce) => return Ok(Placed::nothing()),
+        Some(kind @ (Automatic::Ours | Automatic::Bounce)) => return Ok(left_out(inbound, kind)),
         // An out-of-office answer to one of our mails says nothing about the ticket and would reopen it.
         Some(Automatic::Reply) if answers_us(bridge, batch, mail, account.as_ref())? => {
             return Ok(Placed::nothing());
@@ -66,6 +66,13 @@ pub fn place(
         // A sender who may be forged is never answered, so the admins are all who can be told.
         Admission::Refuse => Ok(Placed::job(held_back(inbound, UNVERIFIED, true))),
     }
+}
+
+/// A robot's mail that no ticket needs; it stays at its source, and the log says so.
+fn left_out(inbound: &Inbound, kind: Automatic) -> Placed {
+    tracing::info!(item = %inbound.identity.key, ?kind, "An automatic mail is not filed.");
+    metrics::counter!("automatic_mails_left_out_total").increment(1);
+    Placed::nothing()
 }
 
 /// Files a mail that was held back, because an admin said so.

@@ -80,8 +80,13 @@ impl Dovecot {
         self.root.path().join("mail").join(user)
     }
 
-    /// Hands a mail over as a mail server does (LMTP).
+    /// Hands a mail over as a mail server does (LMTP), with the null return path of an automatic one.
     pub fn deliver(&self, user: &str, mail: &str) {
+        self.deliver_from("", user, mail);
+    }
+
+    /// The same with an envelope sender, as a person's mail has one.
+    pub fn deliver_from(&self, sender: &str, user: &str, mail: &str) {
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.lmtp)).unwrap());
         let mut say = |line: &str, expected: &str| {
             stream.get_mut().write_all(line.as_bytes()).unwrap();
@@ -96,7 +101,7 @@ impl Dovecot {
         };
         say("", "220");
         say("LHLO test\r\n", "250");
-        say("MAIL FROM:<>\r\n", "250");
+        say(&format!("MAIL FROM:<{sender}>\r\n"), "250");
         say(&format!("RCPT TO:<{user}@desk.example>\r\n"), "250");
         say("DATA\r\n", "354");
         let mail = mail.replace("\r\n", "\n").replace("\n.", "\n..").replace('\n', "\r\n");

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod dovecot;
 mod email;
+mod mail_journey;
 mod postfix;
 mod staff_watch;
 mod ticket_api;

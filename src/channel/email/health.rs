@@ -2,7 +2,10 @@
 
 use tokio::sync::watch;
 
-use crate::runtime::clock::{Clock, Timestamp};
+use crate::{
+    model::ids::MailboxName,
+    runtime::clock::{Clock, Timestamp},
+};
 
 /// How intake from one mailbox goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +39,16 @@ pub struct Skipped {
 
 /// Tells of changes; whoever holds a receiver decides what is worth an alert.
 pub(super) struct Reporter {
+    mailbox: MailboxName,
     clock: Clock,
     health: watch::Sender<Health>,
 }
 
 impl Reporter {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(mailbox: MailboxName, clock: Clock) -> Self {
         let state =
             State::Trouble { since: clock.now(), what: "not connected yet".to_owned(), unauthorized: false };
-        Self { health: watch::Sender::new(Health { state, skipped: None }), clock }
+        Self { mailbox, health: watch::Sender::new(Health { state, skipped: None }), clock }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Health> {
@@ -56,6 +60,7 @@ impl Reporter {
         self.health.send_if_modified(|health| {
             let changed = !matches!(health.state, State::Well { .. });
             if changed {
+                tracing::info!(mailbox.name = %self.mailbox, "The mailbox is watched.");
                 health.state = State::Well { since: now };
             }
             changed

@@ -111,7 +111,7 @@ impl Mailbox {
             }
             OutboxSettings::Directory(directory) => Outbox::Directory(directory.clone()),
         };
-        let health = Reporter::new(shared.clock.clone());
+        let health = Reporter::new(settings.name.clone(), shared.clock.clone());
         Self { settings, shared, outbox, health }
     }
 
