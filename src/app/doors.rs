@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use axum::Router;
 use tokio::sync::watch;
 
 use crate::{
@@ -18,28 +19,41 @@ use crate::{
     runtime::{shutdown::Shutdown, tasks::Tasks, telemetry::Metrics},
 };
 
-/// Opens the doors; a port that is taken stops the start.
-pub(super) async fn open(
-    config: &Config,
-    bridge: &Bridge,
-    watched: &[Watched],
-    metrics: Option<Metrics>,
-    tasks: &Tasks,
-    shutdown: &Shutdown,
-) -> Result<(), StartError> {
-    unix_socket(&config.state_dir, bridge, tasks, shutdown)?;
-    let Some(http) = &config.http else { return Ok(()) };
-    let listener = tokio::net::TcpListener::bind(http.listen)
-        .await
-        .map_err(|source| StartError::Door { door: http.listen.to_string(), source })?;
-    let doctor = Doctor { bridge: bridge.clone(), sources: sources(watched), metrics };
-    let mut router = health::router(doctor);
-    if let Some(token) = &http.admin_token {
-        router = router.merge(admin_api::bearer(admin_api::router(bridge.clone()), token.clone()));
+/// What stands behind the doors.
+pub(super) struct Doors<'a> {
+    pub(super) bridge: &'a Bridge,
+    pub(super) watched: &'a [Watched],
+    pub(super) metrics: Option<Metrics>,
+    /// Where Telegram brings its updates, in webhook mode.
+    pub(super) webhook: Option<Router>,
+}
+
+impl Doors<'_> {
+    /// Opens them; a port that is taken stops the start.
+    pub(super) async fn open(
+        self,
+        config: &Config,
+        tasks: &Tasks,
+        shutdown: &Shutdown,
+    ) -> Result<(), StartError> {
+        unix_socket(&config.state_dir, self.bridge, tasks, shutdown)?;
+        let Some(http) = &config.http else {
+            return if self.webhook.is_some() { Err(StartError::WebhookWithoutHttp) } else { Ok(()) };
+        };
+        let listener = tokio::net::TcpListener::bind(http.listen)
+            .await
+            .map_err(|source| StartError::Door { door: http.listen.to_string(), source })?;
+        let doctor =
+            Doctor { bridge: self.bridge.clone(), sources: sources(self.watched), metrics: self.metrics };
+        let mut router = health::router(doctor).merge(self.webhook.unwrap_or_default());
+        if let Some(token) = &http.admin_token {
+            let admin = admin_api::router(self.bridge.clone());
+            router = router.merge(admin_api::bearer(admin, token.clone()));
+        }
+        let shutdown = shutdown.clone();
+        tasks.spawn_once("http", async move { ended("http", http::serve(listener, router, shutdown).await) });
+        Ok(())
     }
-    let shutdown = shutdown.clone();
-    tasks.spawn_once("http", async move { ended("http", http::serve(listener, router, shutdown).await) });
-    Ok(())
 }
 
 fn unix_socket(

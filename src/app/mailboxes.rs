@@ -199,6 +199,7 @@ fn timing(config: &Config) -> Result<email::Timing, StartError> {
     let timing = &config.timing;
     Ok(email::Timing {
         io: timing.imap_timeout,
+        smtp: timing.smtp_timeout,
         idle: timing.idle_renew,
         poll: timing.imap_poll,
         backoff: Backoff::new(timing.imap_reconnect_min, timing.imap_reconnect_max)?,

@@ -60,6 +60,8 @@ pub enum StartError {
     Timing(#[from] InvalidBackoff),
     #[error("Telegram cannot be set up")]
     Telegram(#[from] crate::channel::telegram::SetupError),
+    #[error("mode = \"webhook\" needs [http] with the address on which Telegram's calls arrive")]
+    WebhookWithoutHttp,
     #[error("{door} cannot be opened")]
     Door { door: String, source: std::io::Error },
     #[error("the ticket API cannot be set up")]
@@ -90,16 +92,17 @@ pub async fn run(config: Config, start: Start) -> Result<(), StartError> {
     for api in built.bridge.apis.keys() {
         watch_staff(&tasks, &built.bridge, api, &start.shutdown);
     }
-    let mut watched = Vec::new();
+    let (mut watched, mut webhook) = (Vec::new(), None);
     if let Some(telegram) = &built.telegram {
-        telegram.start(&tasks, &built.bridge, &handle, &start.shutdown);
+        webhook = telegram.start(&tasks, &built.bridge, &handle, &start.shutdown);
         watched.push(telegram.watched(&tasks, &start.shutdown));
     }
     for mailbox in &built.mailboxes {
         mailbox.start(&tasks, &handle, &start.shutdown);
         watched.push(mailbox.watched(&tasks, &start.shutdown));
     }
-    doors::open(&config, &built.bridge, &watched, start.metrics, &tasks, &start.shutdown).await?;
+    let doors = doors::Doors { bridge: &built.bridge, watched: &watched, metrics: start.metrics, webhook };
+    doors.open(&config, &tasks, &start.shutdown).await?;
     tasks.spawn_once("trouble", trouble::run(built.bridge.clone(), watched, start.shutdown.clone()));
     let (bridge, shutdown) = (built.bridge.clone(), start.shutdown.clone());
     tasks.spawn("forget", move || forget(bridge.clone(), shutdown.clone()));

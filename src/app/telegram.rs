@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use rustls::ClientConfig;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::{
     },
     channel::{
         intake::Intake,
-        telegram::{Health, Rates, Settings, SetupError, Telegram as Channel},
+        telegram::{Health, Rates, Settings, SetupError, Telegram as Channel, WebhookSettings},
     },
     config::{
         Config,
@@ -85,14 +86,43 @@ impl Telegram {
         Ok(format!("@{}", identity.username))
     }
 
-    pub(super) fn start(&self, tasks: &Tasks, bridge: &Bridge, intake: &Intake, shutdown: &Shutdown) {
-        if let TelegramMode::Polling = &self.config.mode {
-            let (channel, intake, shutdown) = (self.channel.clone(), intake.clone(), shutdown.clone());
-            tasks.spawn("telegram", move || {
-                let (channel, intake, shutdown) = (channel.clone(), intake.clone(), shutdown.clone());
-                async move { channel.poll(intake, shutdown).await }
-            });
+    /// Takes updates in; a webhook gives the door by which they come.
+    pub(super) fn start(
+        &self,
+        tasks: &Tasks,
+        bridge: &Bridge,
+        intake: &Intake,
+        shutdown: &Shutdown,
+    ) -> Option<Router> {
+        self.introduce(tasks, bridge, shutdown);
+        let (channel, intake, shutdown) = (self.channel.clone(), intake.clone(), shutdown.clone());
+        match &self.config.mode {
+            TelegramMode::Polling => {
+                tasks.spawn("telegram", move || {
+                    let (channel, intake, shutdown) = (channel.clone(), intake.clone(), shutdown.clone());
+                    async move { channel.poll(intake, shutdown).await }
+                });
+                None
+            }
+            TelegramMode::Webhook(hook) => {
+                let settings = WebhookSettings {
+                    url: hook.url.clone(),
+                    path: hook.path.clone(),
+                    secret: hook.secret_token.clone(),
+                };
+                let webhook = channel.webhook(intake, settings);
+                let router = webhook.router();
+                tasks.spawn("telegram webhook", move || {
+                    let (webhook, shutdown) = (webhook.clone(), shutdown.clone());
+                    async move { webhook.run(&shutdown).await }
+                });
+                Some(router)
+            }
         }
+    }
+
+    /// Learns the bot's name, and offers its commands.
+    fn introduce(&self, tasks: &Tasks, bridge: &Bridge, shutdown: &Shutdown) {
         let (channel, bridge, username) = (self.channel.clone(), bridge.clone(), self.username.clone());
         let (clock, shutdown) = (bridge.clock.clone(), shutdown.clone());
         tasks.spawn_once("telegram introduction", async move {

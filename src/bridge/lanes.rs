@@ -22,14 +22,13 @@ use crate::{
     store::{Claim, StoreError},
 };
 
-/// Lanes that run at one time.
-const SIDE_BY_SIDE: usize = 64;
 /// So many lanes remember when their last filing began; the window is seconds long.
 const REMEMBERED: usize = 10_000;
 
 /// Runs lanes until shutdown, then finishes the steps in hand.
 pub async fn run(bridge: Bridge, shutdown: Shutdown) {
-    let permits = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let side_by_side = usize::try_from(bridge.limits.jobs_in_memory).unwrap_or(usize::MAX >> 4);
+    let permits = Arc::new(Semaphore::new(side_by_side.max(1)));
     let recent = Arc::new(Recent::default());
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {

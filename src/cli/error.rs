@@ -97,7 +97,10 @@ impl From<StartError> for CliError {
             ),
             StartError::Open(_) | StartError::Store(_) => (ErrorKind::User, &[]),
             StartError::Door { .. } => (ErrorKind::Unreachable, &[]),
-            StartError::Templates(_) | StartError::Timing(_) | StartError::Tls(_) => (ErrorKind::Config, &[]),
+            StartError::Templates(_)
+            | StartError::WebhookWithoutHttp
+            | StartError::Timing(_)
+            | StartError::Tls(_) => (ErrorKind::Config, &[]),
             StartError::Telegram(_) | StartError::Paradarum(_) => (ErrorKind::Config, &[]),
         };
         hints.iter().fold(CliError::new(kind, error), |error, hint| error.hint(*hint))

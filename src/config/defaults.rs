@@ -63,10 +63,6 @@ settings! {
         retry_min: Duration = secs(2),
         /// The longest wait between two tries.
         retry_max: Duration = mins(15),
-        /// After a lost or restored store mail is read again from so long before what is known.
-        after_loss_look_back: Duration = hours(48),
-        /// … and each create and reply looks for its marker first for so long.
-        after_loss_look_first: Duration = days(7),
 
         // What people are told.
         /// A customer in Telegram whose message is not filed yet is told after this.
@@ -161,8 +157,6 @@ settings! {
         mail_depth: u32 = 100,
         /// The header of one mail; Postfix's header_size_limit is 100 KiB a line.
         mail_header: ByteSize = ByteSize::kib(256),
-        /// HTML of one mail; the rest is cut.
-        mail_html: ByteSize = ByteSize::mib(2),
         /// A larger file cannot be fetched from Telegram (core.telegram.org/bots/api#getfile); an own Bot API
         /// server takes 2 GB.
         telegram_download: ByteSize = ByteSize::mb(20),
@@ -171,7 +165,7 @@ settings! {
         /// Bytes of mail that are parsed at one time, all mailboxes together.
         bytes_in_flight: ByteSize = ByteSize::mib(64),
         /// Jobs that are worked on at one time.
-        jobs_in_memory: u32 = 256,
+        jobs_in_memory: u32 = 64,
         /// When the spool is full, mail stays on its server and updates with Telegram.
         spool_bytes: ByteSize = ByteSize::mb(10_000),
 

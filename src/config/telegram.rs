@@ -74,6 +74,9 @@ pub(super) fn read(table: &Table<'_>) -> Option<Telegram> {
     }
     let admin_chat = admin_chat(table);
     let admin_topics = table.or("admin_topics", false);
+    if admin_topics {
+        table.warn("admin_topics", "is not available in this version: alerts go to the group itself");
+    }
     let unlinked = match table.get::<String>("unlinked") {
         Some(account) if account != "refuse" => Unlinked::Account(account),
         _ => Unlinked::Refuse,

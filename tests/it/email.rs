@@ -174,6 +174,7 @@ impl Running {
 fn timing() -> Timing {
     Timing {
         io: Duration::from_secs(10),
+        smtp: Duration::from_secs(10),
         poll: Duration::from_millis(200),
         backoff: Backoff::new(Duration::from_millis(20), Duration::from_millis(100)).unwrap(),
         login_every: Duration::from_millis(1),

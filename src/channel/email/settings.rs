@@ -114,8 +114,10 @@ pub struct TrustSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub connect: Duration,
-    /// Each read and each write.
+    /// Each read and each write of IMAP.
     pub io: Duration,
+    /// A step of an SMTP dialogue, and on top of it the time that a large mail takes.
+    pub smtp: Duration,
     /// IDLE is renewed after this; routers forget a silent connection after some ten minutes.
     pub idle: Duration,
     /// NOOP, where there is no IDLE; and the rescan of a Maildir.
@@ -153,6 +155,7 @@ impl Default for Timing {
         Self {
             connect: Duration::from_secs(30),
             io: Duration::from_secs(60),
+            smtp: Duration::from_secs(5 * 60),
             idle: Duration::from_secs(5 * 60),
             poll: Duration::from_secs(60),
             backoff,

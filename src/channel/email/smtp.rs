@@ -54,7 +54,7 @@ pub(super) async fn send(
     envelope: Envelope,
     mail: &[u8],
 ) -> Result<(), SendError> {
-    let patience = timing.io + Duration::from_secs(mail.len() as u64 / SLOWEST);
+    let patience = timing.smtp + Duration::from_secs(mail.len() as u64 / SLOWEST);
     let mut connection = connect(settings, timing, patience).await?;
     let parameters = parameters(&connection, &envelope, mail)?;
     connection
