@@ -35,6 +35,9 @@ const AIMS: &[&str] = &[
     "sendMessage",
     "mail",
 ];
+/// What the desk sometimes does later than its caller waits, and still within `settle`.
+const LATE_CALLS: &[&str] = &["create", "reply", "upload"];
+const LATE: Duration = Duration::from_millis(1200);
 /// Longer than any bridge lives here.
 const FOR_EVER: Duration = Duration::from_secs(600);
 /// What is aimed at may not come.
@@ -60,6 +63,10 @@ impl Reaper {
         sleep(Duration::from_millis(pause)).await;
         let before = ground.telegram.polls();
         ground.bridge.start().unwrap();
+        if self.dice.random_bool(0.3) {
+            // Its caller gives up or is killed, looks, finds nothing, and the desk does it after all.
+            ground.desk.does_late(LATE_CALLS[self.dice.random_range(0..LATE_CALLS.len())], LATE);
+        }
         if self.kills.is_multiple_of(2) {
             self.aims(ground, before).await;
         } else if self.dice.random_bool(0.2) {
