@@ -159,6 +159,9 @@ async fn drains(ground: &Ground, crowd: &Crowd) {
             before = (missing, live);
             moved = Instant::now();
         }
+        if live == 0 && moved.elapsed() > 3 * AFTERMATH {
+            return; // What is parked does not arrive; the verdict knows which.
+        }
         if moved.elapsed() > STUCK {
             println!("stuck: {missing} messages have not arrived, {live} jobs are under way");
             return;
