@@ -64,6 +64,46 @@ fn every_room_is_in_the_map() {
     }
 }
 
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let mut folder = String::new();
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") || name.ends_with('/'))
+    {
+        // A bare name lies in the folder that was named last.
+        let path = if name.contains('/') { name.to_owned() } else { format!("{folder}/{name}") };
+        let path = path.trim_start_matches("src/");
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            folder = parent.to_owned();
+        }
+        let there = src().join(path).exists() || path.is_empty();
+        assert!(there, "ARCHITECTURE.md names {name}, which is not at src/{path}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_commands_that_there_are() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| command |")).skip(2);
+    let mut listed: Vec<String> = rows
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|row| row.split('`').nth(1)?.split(' ').next().map(str::to_owned))
+        .collect();
+    let help =
+        std::process::Command::new(env!("CARGO_BIN_EXE_ticket-bridge")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let mut there: Vec<String> = commands
+        .take_while(|line| line.starts_with("  "))
+        .filter(|line| line.chars().nth(2).is_some_and(|c| c != ' '))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .filter(|command| command != "help")
+        .collect();
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there);
+}
+
 /// The table at the end of ARCHITECTURE.md.
 fn directions() -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
