@@ -477,6 +477,20 @@ async fn a_mail_that_the_server_refuses_to_give_out_is_told_and_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_mail_of_a_maildir_that_did_not_exist_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let maildir = directory.path().join("support");
+    let desk = Desk::new();
+    let settings = Settings { inbox: InboxSettings::Maildir(maildir.clone()), ..settings_for(1) };
+    let running = desk.run_until_well(settings).await;
+    let name = format!("{}.M1P1.host", Clock::real().now().as_secs());
+    std::fs::write(maildir.join("tmp").join(&name), mail("first")).unwrap();
+    std::fs::rename(maildir.join("tmp").join(&name), maildir.join("new").join(&name)).unwrap();
+    desk.journal.until_items(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_maildir_is_read_by_its_watch_and_its_old_mail_left() {
     let directory = tempfile::tempdir().unwrap();
     for part in ["new", "cur", "tmp"] {

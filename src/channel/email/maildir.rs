@@ -58,6 +58,7 @@ struct State {
 impl Maildir {
     /// Runs until shutdown; every trouble is waited out.
     pub(super) async fn run(&self, health: &Reporter, shutdown: &Shutdown) {
+        self.make().await;
         let (arrival, watching) = self.watch.watch(&self.arrivals());
         if let Err(error) = watching {
             tracing::warn!(mailbox = %self.settings.name, %error, "The Maildir is not watched, only read at intervals.");
@@ -91,6 +92,14 @@ impl Maildir {
                 () = self.clock.sleep(wait) => (),
                 () = hint => (),
             }
+        }
+    }
+
+    /// A Maildir that nobody delivered to yet is made, so that its first mail is not taken for one from
+    /// before the first look. What cannot be made shows when it is read.
+    async fn make(&self) {
+        for folder in [self.path.clone(), self.path.join("tmp"), self.arrivals(), self.path.join("cur")] {
+            let _ = tokio::fs::create_dir(folder).await;
         }
     }
 
