@@ -17,7 +17,7 @@ use crate::{
     },
     config::{
         Config, Mailbox as MailboxConfig,
-        mailbox::{After, Imap, Outbox, Smtp, Source, Start, TlsMode},
+        mailbox::{Imap, Outbox, Smtp, Source, TlsMode},
     },
     model::ids::{AccountName, ChatId, MailAddress, MailboxName},
     runtime::{backoff::Backoff, clock::Clock, shutdown::Shutdown, tasks::Tasks, tls},
@@ -137,17 +137,8 @@ fn settings(
         outbox,
         from: email::From { name: mailbox.from.name.clone(), address: mailbox.from.email.clone() },
         reply_address: mailbox.reply_address.clone(),
-        after: match &mailbox.after {
-            After::Seen => email::After::Seen,
-            After::Move(folder) => email::After::Move(folder.clone()),
-            After::Delete => email::After::Delete,
-            After::Nothing => email::After::Nothing,
-        },
-        start: match mailbox.start {
-            Start::Now => email::Start::Now,
-            Start::All => email::Start::All,
-            Start::Since(date) => email::Start::Since(date),
-        },
+        after: mailbox.after.clone(),
+        start: mailbox.start,
         trust: trust(mailbox),
         timing: timing(config)?,
         limits: limits(config),
@@ -183,11 +174,7 @@ fn server(
     Ok(email::Server {
         host: host.to_owned(),
         port,
-        security: match mode {
-            TlsMode::Implicit => email::Security::Implicit,
-            TlsMode::Starttls => email::Security::Starttls,
-            TlsMode::None => email::Security::None,
-        },
+        security: mode,
         tls: match ca_file {
             Some(file) => tls::client_config(Some(file))?,
             None => tls.clone(),

@@ -4,9 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
+pub use crate::config::mailbox::{After, Start, TlsMode as Security};
 use crate::{
     model::ids::MailboxName,
-    runtime::{Secret, Timestamp, backoff::Backoff},
+    runtime::{Secret, backoff::Backoff},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -73,32 +74,6 @@ pub struct Server {
     pub security: Security,
     /// Whom to trust, see `runtime::tls`.
     pub tls: Arc<ClientConfig>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte (RFC 8314).
-    Implicit,
-    Starttls,
-    None,
-}
-
-/// What becomes of a mail at its source once it is journaled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum After {
-    Seen,
-    Move(String),
-    Delete,
-    Nothing,
-}
-
-/// Which mail of a new mailbox counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// What arrives from now on.
-    Now,
-    All,
-    Since(Timestamp),
 }
 
 /// Which servers' words about a sender are believed (RFC 8601).
