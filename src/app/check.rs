@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     model::ids::AccountName,
     runtime::{clock::Clock, tls},
-    ticket_api::Access,
+    ticket_api::{Access, Scope},
 };
 
 /// What came of one server.
@@ -35,8 +35,9 @@ pub async fn check(config: &Config) -> Result<Vec<Checked>, StartError> {
         let name = AccountName::new(&account.name);
         let what = format!("ticket API {}, account {name}", account.ticket_api);
         let look = async {
-            let page = api.port.tickets(&access, 1).await.map_err(|error| error.to_string())?;
-            let more = if page.last { "" } else { " on the first page" };
+            let page =
+                api.port.tickets(&access, Scope::All, None).await.map_err(|error| error.to_string())?;
+            let more = if page.next.is_none() { "" } else { " on the first page" };
             Ok(format!("{} tickets{more}", page.tickets.len()))
         };
         all.push(timed(what, look).await);

@@ -52,8 +52,8 @@ use crate::{
     },
     text::templates::Templates,
     ticket_api::{
-        Access, ApiError, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket, TicketApi,
-        TicketPage, Upload,
+        Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
+        NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload,
     },
 };
 
@@ -181,11 +181,17 @@ impl TicketApi for Desk {
         &self.capabilities
     }
 
-    async fn create(&self, _: &Access, _: &NewTicket) -> Result<Created, ApiError> {
+    async fn create(&self, _: &Access, _: &NewTicket, _: Files) -> Result<Created, ApiError> {
         Self::nothing()
     }
 
-    async fn reply(&self, _: &Access, _: &TicketId, _: &str) -> Result<Option<TicketMessageId>, ApiError> {
+    async fn reply(
+        &self,
+        _: &Access,
+        _: &TicketId,
+        _: &NewReply,
+        _: Files,
+    ) -> Result<Option<TicketMessageId>, ApiError> {
         Self::nothing()
     }
 
@@ -207,7 +213,7 @@ impl TicketApi for Desk {
         Self::nothing()
     }
 
-    async fn tickets(&self, _: &Access, _: u32) -> Result<TicketPage, ApiError> {
+    async fn tickets(&self, _: &Access, _: Scope, _: Option<&PageMark>) -> Result<TicketPage, ApiError> {
         Self::nothing()
     }
 
@@ -289,10 +295,13 @@ impl World {
             capabilities: Capabilities {
                 max_attachment_bytes: 1 << 20,
                 max_subject: 100,
-                attachments: true,
+                attachments: Attachments::After,
+                drops_files: false,
+                download: true,
                 close: true,
                 reopen: Reopen::Never,
                 list: true,
+                active_list: false,
                 desk_mails_customers: self.desk_mails,
             },
             files: files.into_iter().map(|(id, bytes)| (AttachmentId::new(id), bytes)).collect(),

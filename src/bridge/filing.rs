@@ -26,7 +26,7 @@ use crate::{
         change::{Change, Key},
         rows::TicketWatch,
     },
-    ticket_api::{Access, NewTicket},
+    ticket_api::{Access, Attachments, Files, Guest, NewReply, NewTicket},
 };
 
 /// Runs the head of the lane until it is done or has to wait.
@@ -106,8 +106,11 @@ impl Work<'_> {
             });
         };
         let capabilities = api.port.capabilities().clone();
-        let (files, left_out) =
-            uploads::plan(self.filing, capabilities.max_attachment_bytes, capabilities.attachments);
+        let (files, left_out) = uploads::plan(
+            self.filing,
+            capabilities.max_attachment_bytes,
+            capabilities.attachments != Attachments::None,
+        );
         if self.is_empty() {
             return self.refuse_empty().await;
         }
@@ -174,10 +177,11 @@ impl Work<'_> {
             text: provenance::text(bridge, &self.conversation, self.job, self.filing, left_out),
             topic: self.topic(),
             property: bridge.accounts.get(&self.account.name).and_then(|rules| rules.property.clone()),
+            guest: self.guest(),
         };
         let now = bridge.now();
         let conversation = self.conversation.clone();
-        let call = api.port.create(&self.access, &ticket);
+        let call = api.port.create(&self.access, &ticket, Files::None);
         let made = |answer: crate::ticket_api::Created| {
             (Remote::Ticket(answer.ticket.clone()), created(&conversation, &answer.ticket, now))
         };
@@ -241,7 +245,8 @@ impl Work<'_> {
             let status = ConversationChange::Status { status: TicketStatus::Open, read: now };
             changes.push(Change::Conversation(id, status));
         }
-        let call = api.port.reply(&self.access, &ticket, &text);
+        let reply = NewReply { text, subject: self.conversation.subject.clone(), guest: self.guest() };
+        let call = api.port.reply(&self.access, &ticket, &reply, Files::None);
         let made = |message| (Remote::Message(message), changes);
         let remote = steps::call(bridge, claim, &self.conversation, Step::Reply, call, made).await?;
         Ok(replied(ticket, remote, reopened))
@@ -277,6 +282,13 @@ impl Work<'_> {
         };
         of_mailbox
             .or_else(|| self.bridge.accounts.get(&self.account.name).and_then(|rules| rules.topic.clone()))
+    }
+
+    /// Who writes, where his channel knows an address.
+    fn guest(&self) -> Option<Guest> {
+        let inbound = &self.filing.messages.first()?.inbound;
+        let Origin::Mail(mail) = &inbound.origin else { return None };
+        Some(Guest { name: inbound.sender.name.clone(), address: mail.from.clone() })
     }
 
     fn is_empty(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::{
         ids::TicketId,
     },
     store::{StoreError, change::Key},
-    ticket_api::{ApiError, TicketLine},
+    ticket_api::{ApiError, Scope, TicketLine},
 };
 
 /// So many are shown, newest first.
@@ -48,14 +48,15 @@ async fn read(turn: &Turn<'_>, customer: &Customer) -> Result<Vec<TicketLine>, S
         return Err("the ticket system has no way of listing tickets".to_owned());
     }
     let access = bridge.access(&customer.account);
-    let mut lines = Vec::new();
-    for page in 1..=MOST_PAGES {
+    let (mut lines, mut from) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
         bridge.circuits.admits(name, account, bridge.now()).map_err(|_| SILENT.to_owned())?;
-        match api.port.tickets(&access, page).await {
+        match api.port.tickets(&access, Scope::All, from.as_ref()).await {
             Ok(page) => {
                 bridge.circuits.succeeded(name, account);
                 lines.extend(page.tickets);
-                if page.last {
+                from = page.next;
+                if from.is_none() {
                     break;
                 }
             }

@@ -45,8 +45,8 @@ use crate::{
     store::{Options, Store, change::Change},
     text::templates::Templates,
     ticket_api::{
-        Access, ApiError, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket, TicketApi,
-        TicketLine, TicketPage, Upload,
+        Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
+        NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketLine, TicketPage, Upload,
     },
 };
 
@@ -75,10 +75,13 @@ impl Desk {
         let capabilities = Capabilities {
             max_attachment_bytes: 1000,
             max_subject: 80,
-            attachments: true,
+            attachments: Attachments::After,
+            drops_files: false,
+            download: true,
             close: true,
             reopen: Reopen::ReplyWhileResolved,
             list: true,
+            active_list: false,
             desk_mails_customers: false,
         };
         Self {
@@ -114,7 +117,7 @@ impl TicketApi for Desk {
         &self.capabilities
     }
 
-    async fn create(&self, _: &Access, ticket: &NewTicket) -> Result<Created, ApiError> {
+    async fn create(&self, _: &Access, ticket: &NewTicket, _: Files) -> Result<Created, ApiError> {
         next_error(&self.create_errors)?;
         let mut created = self.created.lock().unwrap();
         created.push(ticket.clone());
@@ -127,9 +130,10 @@ impl TicketApi for Desk {
         &self,
         _: &Access,
         ticket: &TicketId,
-        text: &str,
+        reply: &NewReply,
+        _: Files,
     ) -> Result<Option<TicketMessageId>, ApiError> {
-        self.replies.lock().unwrap().push((ticket.clone(), text.to_owned()));
+        self.replies.lock().unwrap().push((ticket.clone(), reply.text.clone()));
         Ok(None)
     }
 
@@ -162,11 +166,13 @@ impl TicketApi for Desk {
             text: String::new(),
             messages: Vec::new(),
             attachments: Vec::new(),
+            shows_messages: true,
+            merged_into: None,
             server_date: None,
         })
     }
 
-    async fn tickets(&self, _: &Access, _: u32) -> Result<TicketPage, ApiError> {
+    async fn tickets(&self, _: &Access, _: Scope, _: Option<&PageMark>) -> Result<TicketPage, ApiError> {
         next_error(&self.list_errors)?;
         let status = self.status.lock().unwrap();
         let line = |(ticket, status): (&TicketId, &TicketStatus)| TicketLine {
@@ -176,7 +182,7 @@ impl TicketApi for Desk {
             created: None,
             change: None,
         };
-        Ok(TicketPage { tickets: status.iter().map(line).collect(), last: true, server_date: None })
+        Ok(TicketPage { tickets: status.iter().map(line).collect(), next: None, server_date: None })
     }
 
     async fn download(&self, _: &Access, _: &TicketId, _: &AttachmentId) -> Result<ByteStream, ApiError> {

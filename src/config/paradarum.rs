@@ -20,6 +20,7 @@ pub struct Paradarum {
     pub properties_path: String,
     /// The query parameters for the page's number and its size.
     pub page_params: (String, String),
+    pub page_size: u32,
     /// Time stamps without an offset are in UTC.
     pub assume_utc: bool,
     pub staff_flag: Vec<String>,
@@ -45,6 +46,7 @@ impl Default for Paradarum {
             detail_path: "/api/Ticket/{id}".into(),
             properties_path: "/api/property".into(),
             page_params: ("pageNumber".into(), "pageSize".into()),
+            page_size: 100,
             assume_utc: true,
             staff_flag: words(&["isStaff", "isStaffReply", "isAdmin", "isAdminReply"]),
             message_text: words(&["message", "body", "content"]),
@@ -76,6 +78,7 @@ pub(super) fn read(table: &Table<'_>) -> Paradarum {
         detail_path: path("detail_path", unset.detail_path),
         properties_path: path("properties_path", unset.properties_path),
         page_params: page_params(table).unwrap_or(unset.page_params),
+        page_size: table.or("page_size", unset.page_size),
         assume_utc: table.or("assume_utc", unset.assume_utc),
         staff_flag: list("staff_flag", unset.staff_flag),
         message_text: list("message_text", unset.message_text),

@@ -3,9 +3,12 @@
 pub mod answers;
 pub mod budget;
 pub mod calls;
+pub mod common;
 pub mod decoding;
+pub mod look;
 pub mod paradarum;
 pub mod server_clock;
+pub mod upload;
 pub mod walk;
 
 use std::time::Duration;
@@ -15,7 +18,7 @@ use async_trait::async_trait;
 use crate::{
     model::{
         conversation::TicketStatus,
-        ids::{ApiName, AttachmentId, TicketId, TicketMessageId},
+        ids::{ApiName, AttachmentId, MailAddress, TicketId, TicketMessageId},
         marker::Marker,
     },
     runtime::{byte_stream::ByteStream, clock::Timestamp, secret::Secret},
@@ -31,25 +34,47 @@ pub trait TicketApi: Send + Sync {
 
     fn capabilities(&self) -> &Capabilities;
 
-    /// Opens a ticket. Not idempotent.
-    async fn create(&self, account: &Access, ticket: &NewTicket) -> Result<Created, ApiError>;
+    /// Opens a ticket, with files as [`Capabilities::attachments`] says. Not idempotent.
+    async fn create(&self, account: &Access, ticket: &NewTicket, files: Files) -> Result<Created, ApiError>;
 
-    /// Adds a customer's message. Not idempotent.
+    /// Adds a customer's message, with files as [`Capabilities::attachments`] says. Not idempotent.
     async fn reply(
         &self,
         account: &Access,
         ticket: &TicketId,
-        text: &str,
+        reply: &NewReply,
+        files: Files,
     ) -> Result<Option<TicketMessageId>, ApiError>;
 
-    /// Adds a file to a ticket or to one of its messages. Not idempotent.
+    /// Adds a file to a ticket or to one of its messages. Not idempotent. For [`Attachments::After`].
     async fn upload(
         &self,
         account: &Access,
         ticket: &TicketId,
         message: Option<&TicketMessageId>,
         file: Upload,
-    ) -> Result<Option<AttachmentId>, ApiError>;
+    ) -> Result<Option<AttachmentId>, ApiError> {
+        let _ = (account, ticket, message, file);
+        Err(ApiError::Unsupported("adding a file to a ticket"))
+    }
+
+    /// Brings a file that a create or reply will name; done twice, it leaves an orphan and no harm. For
+    /// [`Attachments::Before`], with the ticket where that says so.
+    async fn stage(
+        &self,
+        account: &Access,
+        ticket: Option<&TicketId>,
+        file: Upload,
+    ) -> Result<AttachmentId, ApiError> {
+        let _ = (account, ticket, file);
+        Err(ApiError::Unsupported("bringing a file ahead of its message"))
+    }
+
+    /// Drops a staged file that no message will name; one that is gone already is a success.
+    async fn unstage(&self, account: &Access, staged: &AttachmentId) -> Result<(), ApiError> {
+        let _ = (account, staged);
+        Ok(())
+    }
 
     /// Closes a ticket; one that is closed already is a success.
     async fn close(&self, account: &Access, ticket: &TicketId) -> Result<(), ApiError>;
@@ -63,8 +88,14 @@ pub trait TicketApi: Send + Sync {
     /// The ticket with all its messages and attachments.
     async fn ticket(&self, account: &Access, ticket: &TicketId) -> Result<Ticket, ApiError>;
 
-    /// One page of the account's tickets, in no promised order; the first page has the number 1.
-    async fn tickets(&self, account: &Access, page: u32) -> Result<TicketPage, ApiError>;
+    /// One page of the account's tickets, in no promised order; `from` is what the page before said of the
+    /// next, and nothing for the first.
+    async fn tickets(
+        &self,
+        account: &Access,
+        scope: Scope,
+        from: Option<&PageMark>,
+    ) -> Result<TicketPage, ApiError>;
 
     async fn download(
         &self,
@@ -99,14 +130,62 @@ pub struct Capabilities {
     pub max_attachment_bytes: u64,
     /// Longest subject in UTF-16 units.
     pub max_subject: usize,
-    /// Whether files can be added at all.
-    pub attachments: bool,
+    pub attachments: Attachments,
+    /// The server may drop a file without a word: whether it arrived is to be read.
+    pub drops_files: bool,
+    /// Whether staff's files can be had.
+    pub download: bool,
     pub close: bool,
     pub reopen: Reopen,
     /// Whether all tickets of an account can be listed.
     pub list: bool,
+    /// Whether [`Scope::Active`] is shorter than [`Scope::All`].
+    pub active_list: bool,
     /// Whether the desk mails its customers itself.
     pub desk_mails_customers: bool,
+}
+
+/// When a message's files go to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachments {
+    /// Each by a call of its own, once the message is there: [`TicketApi::upload`].
+    After,
+    /// Ahead of the message that names them: [`TicketApi::stage`]. With `ticket_first` they need their
+    /// ticket, so that the files of a new one go with a second message.
+    Before {
+        ticket_first: bool,
+    },
+    /// Within the call that makes the message.
+    Inside,
+    None,
+}
+
+/// Which tickets a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that something is likely to have happened to.
+    Active,
+    All,
+}
+
+/// Where a list goes on; its meaning is the adapter's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageMark(pub String);
+
+/// The files of a message, as the API takes them.
+#[derive(Default)]
+pub enum Files {
+    #[default]
+    None,
+    Staged(Vec<Staged>),
+    Inside(Vec<Upload>),
+}
+
+/// A file that was brought ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    pub id: AttachmentId,
+    pub name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +205,23 @@ pub struct NewTicket {
     /// By name as in `bot.toml` and [`Catalog::topics`]; the API's default where absent.
     pub topic: Option<String>,
     pub property: Option<String>,
+    /// Who writes, as far as the channel knows an address: for accounts of guests.
+    pub guest: Option<Guest>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewReply {
+    pub text: String,
+    /// The ticket's.
+    pub subject: String,
+    pub guest: Option<Guest>,
+}
+
+/// A person who writes by mail, as a desk knows guests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    pub name: String,
+    pub address: MailAddress,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,7 +254,8 @@ pub struct TicketLine {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TicketPage {
     pub tickets: Vec<TicketLine>,
-    pub last: bool,
+    /// Nothing after the last page.
+    pub next: Option<PageMark>,
     /// The server's `Date`.
     pub server_date: Option<Timestamp>,
 }
@@ -176,6 +273,10 @@ pub struct Ticket {
     /// In the order of the conversation; the opening text is not among them.
     pub messages: Vec<TicketMessage>,
     pub attachments: Vec<TicketAttachment>,
+    /// Whether the answer said anything of messages: else that none is found means nothing.
+    pub shows_messages: bool,
+    /// The ticket that took this one in.
+    pub merged_into: Option<TicketId>,
     pub server_date: Option<Timestamp>,
 }
 
@@ -186,6 +287,8 @@ pub struct TicketMessage {
     pub author: Option<String>,
     /// Plain text.
     pub text: String,
+    /// Its text is to be read in the panel alone.
+    pub in_panel_only: bool,
     pub created: Option<Timestamp>,
 }
 

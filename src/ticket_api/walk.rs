@@ -1,20 +1,23 @@
 //! A walk through all pages of an account's tickets that ends, whatever the server does with page numbers.
 
-use super::{Access, ApiError, TicketApi, TicketLine};
+use super::{Access, ApiError, PageMark, Scope, TicketApi, TicketLine};
 use crate::model::ids::TicketId;
 
 /// One walk. An API that says neither how many pages there are nor heeds their number shows the same page
 /// again and again: that is the end, too.
 pub struct Walk {
-    next: u32,
+    scope: Scope,
+    next: Option<PageMark>,
+    pages: u32,
     most: u32,
+    ended: bool,
     previous: Vec<TicketId>,
 }
 
 impl Walk {
     /// At most `most` pages; more are an error, as half a look is none.
-    pub fn new(most: u32) -> Self {
-        Self { next: 1, most, previous: Vec::new() }
+    pub fn new(scope: Scope, most: u32) -> Self {
+        Self { scope, next: None, pages: 0, most, ended: false, previous: Vec::new() }
     }
 
     /// The next page's lines; `None` after the last.
@@ -23,20 +26,22 @@ impl Walk {
         api: &dyn TicketApi,
         account: &Access,
     ) -> Result<Option<Vec<TicketLine>>, ApiError> {
-        if self.next == 0 {
+        if self.ended {
             return Ok(None);
         }
-        if self.next > self.most {
+        if self.pages >= self.most {
             let reason = format!("the account has more than {} pages of tickets", self.most);
             return Err(ApiError::Retry { after: None, reason });
         }
-        let page = api.tickets(account, self.next).await?;
+        let page = api.tickets(account, self.scope, self.next.as_ref()).await?;
+        self.pages = self.pages.saturating_add(1);
         let ids: Vec<TicketId> = page.tickets.iter().map(|line| line.ticket.clone()).collect();
         if ids.is_empty() || ids == self.previous {
-            self.next = 0;
+            self.ended = true;
             return Ok(None);
         }
-        self.next = if page.last { 0 } else { self.next.saturating_add(1) };
+        self.ended = page.next.is_none();
+        self.next = page.next;
         self.previous = ids;
         Ok(Some(page.tickets))
     }

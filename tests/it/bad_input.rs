@@ -80,7 +80,8 @@ async fn an_empty_mail_is_answered_and_its_neighbours_are_filed() {
     town.jonas.sends(town.jonas.letter("Something in it", "Our order 4711 is late.")).await.unwrap();
     desk_shows(&town, "Our order 4711 is late.").await;
     let told = |mail: &[u8]| String::from_utf8_lossy(mail).contains("neither text nor a file");
-    town.post.wait_for_mail(told, PATIENCE).await.unwrap();
+    let answered = town.post.wait_for_mail(told, PATIENCE).await;
+    answered.unwrap_or_else(|e| panic!("the empty mail is not answered: {e}\n{}", town.bridge.last_words()));
     assert!(town.desk.find_text("Nothing in it").is_empty());
 }
 

@@ -9,7 +9,7 @@ use ticket_bridge::{
         context::{Api, Bridge, Parts},
         staff_watch,
     },
-    config::{Limits, Timing},
+    config::{self, Limits, Timing},
     model::{
         account::{Account, Link},
         delivery::Content,
@@ -22,7 +22,7 @@ use ticket_bridge::{
     sandbox::desk::{self, DeskOptions, DeskStandIn},
     store::{Options, Store, change::Change},
     text::templates::Templates,
-    ticket_api::paradarum::{Paradarum, Settings},
+    ticket_api::{common::Common, paradarum::Paradarum},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -47,12 +47,15 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let desk = DeskStandIn::start(options).await.unwrap();
         desk.add_account(ACCOUNT, KEY);
-        let mut settings = Settings::new(ApiName::new(API), desk.base_url().parse().unwrap());
-        settings.key = Some(Secret::new(KEY));
-        settings.max_calls_per_second = 0.0;
-        settings.page_size = 7;
+        let common = Common {
+            key: Some(Secret::new(KEY)),
+            max_calls_per_second: 0.0,
+            ..Common::new(ApiName::new(API), desk.base_url().parse().unwrap())
+        };
+        let settings = config::Paradarum { page_size: 7, ..config::Paradarum::default() };
         let clock = Clock::real();
-        let port = Paradarum::new(settings, &tls::client_config(None).unwrap(), clock.clone()).unwrap();
+        let port =
+            Paradarum::new(common, settings, &tls::client_config(None).unwrap(), clock.clone()).unwrap();
         let options = Options {
             dir: dir.path().join("state"),
             clock: clock.clone(),

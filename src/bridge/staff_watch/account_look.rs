@@ -18,7 +18,7 @@ use crate::{
     model::ids::TicketId,
     runtime::clock::Timestamp,
     store::rows::TicketWatch,
-    ticket_api::{TicketLine, walk::Walk},
+    ticket_api::{Scope, TicketLine, walk::Walk},
 };
 
 /// A turn ends after so long, and the next goes on with what is then hottest; meanwhile hints are served.
@@ -149,7 +149,7 @@ impl Watcher {
         let mut listed = HashSet::new();
         let mut subjects = Vec::new();
         if self.port.capabilities().list {
-            let mut walk = Walk::new(MOST_PAGES);
+            let mut walk = Walk::new(Scope::All, MOST_PAGES);
             while let Some(lines) = self.page(visit, &mut walk).await? {
                 for line in lines.into_iter().filter(|line| listed.insert(line.ticket.clone())) {
                     subjects.extend(self.subject(line, known));

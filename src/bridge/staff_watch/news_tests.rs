@@ -17,7 +17,14 @@ use crate::{
 
 fn message(id: &str, by: Author, text: &str, at: i64) -> TicketMessage {
     let created = Some(Timestamp::from_secs(at));
-    TicketMessage { id: TicketMessageId::new(id), by, author: None, text: text.to_owned(), created }
+    TicketMessage {
+        id: TicketMessageId::new(id),
+        by,
+        author: None,
+        text: text.to_owned(),
+        in_panel_only: false,
+        created,
+    }
 }
 
 fn file(id: &str, message: Option<&str>, at: i64) -> TicketAttachment {
@@ -41,6 +48,8 @@ fn ticket(messages: Vec<TicketMessage>, attachments: Vec<TicketAttachment>) -> T
         text: "It is down".to_owned(),
         messages,
         attachments,
+        shows_messages: true,
+        merged_into: None,
         server_date: None,
     }
 }

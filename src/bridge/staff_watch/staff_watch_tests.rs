@@ -31,8 +31,9 @@ use crate::{
     },
     text::templates::Templates,
     ticket_api::{
-        Access, ApiError, Author, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket,
-        TicketAttachment, TicketLine, TicketMessage, TicketPage, Upload,
+        Access, ApiError, Attachments, Author, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
+        NewTicket, PageMark, Reopen, Scope, Ticket, TicketAttachment, TicketLine, TicketMessage, TicketPage,
+        Upload,
     },
 };
 
@@ -73,10 +74,13 @@ impl Desk {
         let capabilities = Capabilities {
             max_attachment_bytes: 10_000_000,
             max_subject: 200,
-            attachments: true,
+            attachments: Attachments::After,
+            drops_files: false,
+            download: true,
             close: true,
             reopen: Reopen::ReplyWhileResolved,
             list: true,
+            active_list: false,
             desk_mails_customers: true,
         };
         let books = Books { lists_changes: true, ..Books::default() };
@@ -99,6 +103,8 @@ impl Books {
             text: text.to_owned(),
             messages: Vec::new(),
             attachments: Vec::new(),
+            shows_messages: true,
+            merged_into: None,
             server_date: None,
         });
     }
@@ -115,6 +121,7 @@ impl Books {
             by,
             author: None,
             text: text.to_owned(),
+            in_panel_only: false,
             created: Some(at),
         });
     }
@@ -168,10 +175,10 @@ impl TicketApi for Desk {
         })
     }
 
-    async fn tickets(&self, _: &Access, page: u32) -> Result<TicketPage, ApiError> {
+    async fn tickets(&self, _: &Access, _: Scope, from: Option<&PageMark>) -> Result<TicketPage, ApiError> {
         self.books(|books| {
             books.lists += 1;
-            let page = page as usize - 1;
+            let page = from.map_or(0, |mark| mark.0.parse::<usize>().unwrap());
             let lines = books.tickets.iter().skip(page * PAGE).take(PAGE).map(|ticket| TicketLine {
                 ticket: ticket.ticket.clone(),
                 subject: ticket.subject.clone(),
@@ -179,16 +186,22 @@ impl TicketApi for Desk {
                 created: ticket.created,
                 change: books.change(ticket),
             });
-            let last = (page + 1) * PAGE >= books.tickets.len();
-            Ok(TicketPage { tickets: lines.collect(), last, server_date: None })
+            let next = ((page + 1) * PAGE < books.tickets.len()).then(|| PageMark((page + 1).to_string()));
+            Ok(TicketPage { tickets: lines.collect(), next, server_date: None })
         })
     }
 
-    async fn create(&self, _: &Access, _: &NewTicket) -> Result<Created, ApiError> {
+    async fn create(&self, _: &Access, _: &NewTicket, _: Files) -> Result<Created, ApiError> {
         Err(ApiError::Unsupported("writing"))
     }
 
-    async fn reply(&self, _: &Access, _: &TicketId, _: &str) -> Result<Option<TicketMessageId>, ApiError> {
+    async fn reply(
+        &self,
+        _: &Access,
+        _: &TicketId,
+        _: &NewReply,
+        _: Files,
+    ) -> Result<Option<TicketMessageId>, ApiError> {
         Err(ApiError::Unsupported("writing"))
     }
 

@@ -1,4 +1,4 @@
-//! A ticket desk that speaks the Paradarum contract over HTTP, strictly, with the staff's side as typed calls.
+//! A ticket desk that speaks the contracts over HTTP, strictly, with the staff's side as typed calls.
 //!
 //! Every request is held against the contract. One that no caller who keeps it would send (an unknown query
 //! parameter, a wrong content type, `Bearer` for a key) is refused *and* noted in
@@ -6,13 +6,10 @@
 
 #[cfg(test)]
 mod desk_tests;
-mod door;
 mod ledger;
 mod options;
+mod paradarum;
 mod records;
-mod request;
-mod route;
-mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +20,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 pub use ledger::Call;
-pub use options::{DeskOptions, Enums, Timestamps};
+pub use options::{DeskOptions, Dialect, Enums, Timestamps};
 pub use records::{Attachment, AttachmentId, Author, Message, MessageId, Status, Ticket, TicketId};
 
 use super::faults::{self, Faults, Served};
@@ -62,7 +59,10 @@ impl DeskStandIn {
     pub async fn start_at(at: SocketAddr, options: DeskOptions) -> Result<Self, DeskError> {
         let ledger = Arc::new(Ledger::new(options));
         let faults = Faults::default();
-        let served = faults::serve(at, door::router(ledger.clone()), faults.clone(), door::DIALECT).await;
+        let (router, dialect) = match ledger.options.dialect {
+            Dialect::Paradarum => (paradarum::router(ledger.clone()), paradarum::FAULTS),
+        };
+        let served = faults::serve(at, router, faults.clone(), dialect).await;
         let served = Arc::new(served.map_err(|source| DeskError::Listen { at, source })?);
         Ok(Self { ledger, faults, served })
     }

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 /// An adapter that claims to be configurable is tried with other values than the defaults.
 #[derive(Clone, Debug)]
 pub struct DeskOptions {
+    pub dialect: Dialect,
     /// Key of the flag that marks a staff message; `None` leaves the flag out of every message.
     pub staff_flag: Option<String>,
     /// Key of a message's text.
@@ -39,6 +40,12 @@ pub struct DeskOptions {
     pub max_page_size: usize,
 }
 
+/// Which contract the desk keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Paradarum,
+}
+
 /// How the desk writes a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamps {
@@ -62,6 +69,7 @@ pub enum Enums {
 impl Default for DeskOptions {
     fn default() -> Self {
         Self {
+            dialect: Dialect::Paradarum,
             staff_flag: Some("isStaff".to_owned()),
             message_text_key: "message".to_owned(),
             messages_key: "messages".to_owned(),

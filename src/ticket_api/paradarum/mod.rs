@@ -1,8 +1,6 @@
 //! The adapter for Paradarum's ticket API (<https://docs.paradarum.com/api/reference>).
 
-mod look;
-mod settings;
-mod upload;
+mod catalog;
 mod wire;
 #[cfg(test)]
 mod wire_tests;
@@ -12,20 +10,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::multipart::Form;
 use reqwest::{Method, RequestBuilder};
 use rustls::ClientConfig;
 
 use super::answers::{Answer, Call, error_of};
 use super::calls::Calls;
+use super::common::Common;
 use super::{
-    Access, ApiError, Author, Capabilities, Catalog, Created, Found, Look, LookIn, NewTicket, Reopen, Ticket,
-    TicketApi, TicketPage, Upload,
+    Access, ApiError, Attachments, Author, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
+    NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, upload,
 };
+use crate::config::Paradarum as Settings;
 use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
-pub use settings::Settings;
 use wire::{Envelope, Marks, NewTicketBody, ReplyBody};
 
 const CREATE: &str = "/api/Ticket";
@@ -41,6 +41,7 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// One Paradarum API with all accounts that are spoken for there.
 pub struct Paradarum {
+    common: Common,
     settings: Settings,
     capabilities: Capabilities,
     calls: Calls,
@@ -66,22 +67,31 @@ enum About {
 }
 
 impl Paradarum {
-    pub fn new(settings: Settings, tls: &Arc<ClientConfig>, clock: Clock) -> Result<Self, SetUpError> {
+    pub fn new(
+        common: Common,
+        settings: Settings,
+        tls: &Arc<ClientConfig>,
+        clock: Clock,
+    ) -> Result<Self, SetUpError> {
         let auth_header = settings.auth_header.parse();
         let auth_header = auth_header.map_err(|_| SetUpError::AuthHeader(settings.auth_header.clone()))?;
-        let (rate, connections) = (settings.max_calls_per_second, settings.connections);
-        let calls = Calls::new(tls, clock, settings.call_timeout, rate, connections)?;
+        let (rate, connections) = (common.max_calls_per_second, common.connections);
+        let calls = Calls::new(tls, clock, common.call_timeout, rate, connections)?;
         let capabilities = Capabilities {
-            max_attachment_bytes: settings.max_attachment_bytes,
+            max_attachment_bytes: settings.max_attachment_bytes.0,
             max_subject: MAX_SUBJECT,
-            attachments: true,
+            attachments: Attachments::After,
+            drops_files: false,
+            download: true,
             close: true,
             reopen: Reopen::ReplyWhileResolved,
             list: true,
-            desk_mails_customers: settings.desk_mails_customers,
+            active_list: false,
+            desk_mails_customers: common.desk_mails_customers,
         };
         let told_of_missing_flag = AtomicBool::new(false);
         Ok(Self {
+            common,
             settings,
             capabilities,
             calls,
@@ -95,14 +105,14 @@ impl Paradarum {
 #[async_trait]
 impl TicketApi for Paradarum {
     fn name(&self) -> &ApiName {
-        &self.settings.name
+        &self.common.name
     }
 
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    async fn create(&self, account: &Access, ticket: &NewTicket) -> Result<Created, ApiError> {
+    async fn create(&self, account: &Access, ticket: &NewTicket, _: Files) -> Result<Created, ApiError> {
         let body = NewTicketBody {
             subject: &subject_line(&ticket.subject),
             description: &ticket.text,
@@ -123,10 +133,11 @@ impl TicketApi for Paradarum {
         &self,
         account: &Access,
         ticket: &TicketId,
-        text: &str,
+        reply: &NewReply,
+        _: Files,
     ) -> Result<Option<TicketMessageId>, ApiError> {
         let request =
-            self.on_ticket(Method::POST, REPLY, account, ticket)?.json(&ReplyBody { message: text });
+            self.on_ticket(Method::POST, REPLY, account, ticket)?.json(&ReplyBody { message: &reply.text });
         match self.ask(Call::Write, About::Ticket, request).await {
             Ok((made, _)) => {
                 let id = made.at(&self.settings.reply_id_ptr).or_else(|| made.made());
@@ -143,14 +154,18 @@ impl TicketApi for Paradarum {
         message: Option<&TicketMessageId>,
         file: Upload,
     ) -> Result<Option<AttachmentId>, ApiError> {
-        let most = self.settings.max_attachment_bytes;
+        let most = self.settings.max_attachment_bytes.0;
         let refused = || ApiError::Refused(upload::too_large(most));
         if file.size > most {
             return Err(refused());
         }
-        let form = upload::form(file, message, self.settings.call_timeout).await?;
+        let form = match message {
+            Some(message) => Form::new().text("messageId", message.to_string()),
+            None => Form::new(),
+        };
+        let form = form.part("file", upload::part(file, self.common.call_timeout).await?);
         let request = self.on_ticket(Method::POST, UPLOAD, account, ticket)?.multipart(form);
-        let request = request.timeout(self.settings.transfer_timeout);
+        let request = request.timeout(self.common.transfer_timeout);
         let answer = self.calls.answer(Call::Write, request, MAX_ANSWER).await?;
         if answer.status == reqwest::StatusCode::PAYLOAD_TOO_LARGE {
             return Err(refused());
@@ -171,12 +186,23 @@ impl TicketApi for Paradarum {
     }
 
     async fn ticket(&self, account: &Access, ticket: &TicketId) -> Result<Ticket, ApiError> {
-        self.detail(account, ticket).await.map(|(ticket, _)| ticket)
+        let request = self.on_ticket(Method::GET, &self.settings.detail_path, account, ticket)?;
+        let (detail, server_date) = self.ask(Call::Read, About::Ticket, request).await?;
+        let listed = *self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = wire::ticket(detail.data(), &self.settings, listed, server_date).map_err(undecodable)?;
+        self.tell_of_missing_flag(&read);
+        Ok(read)
     }
 
-    async fn tickets(&self, account: &Access, page: u32) -> Result<TicketPage, ApiError> {
-        if page > self.settings.max_pages {
-            return Err(undecodable(&format!("the list has more than {} pages", self.settings.max_pages)));
+    async fn tickets(
+        &self,
+        account: &Access,
+        _: Scope,
+        from: Option<&PageMark>,
+    ) -> Result<TicketPage, ApiError> {
+        let page = page_number(from);
+        if page > self.common.max_pages {
+            return Err(undecodable(&format!("the list has more than {} pages", self.common.max_pages)));
         }
         let request = self.on_account(Method::GET, &self.settings.list_path, account)?;
         let (list, server_date) = self.ask(Call::Read, About::Account, self.paged(request, page)).await?;
@@ -186,7 +212,8 @@ impl TicketApi for Paradarum {
         }
         let tickets: Option<Vec<_>> = rows.iter().map(|row| wire::line(row, &self.settings)).collect();
         let tickets = tickets.ok_or_else(|| undecodable("a ticket of the list has no id"))?;
-        Ok(TicketPage { last: is_last(&list, page, tickets.len()), tickets, server_date })
+        let next = (!is_last(&list, page, tickets.len())).then(|| PageMark((page + 1).to_string()));
+        Ok(TicketPage { tickets, next, server_date })
     }
 
     async fn download(
@@ -197,8 +224,8 @@ impl TicketApi for Paradarum {
     ) -> Result<ByteStream, ApiError> {
         let path = DOWNLOAD.replace("{file}", plain(attachment.as_str())?);
         let request = self.on_ticket(Method::GET, &path, account, ticket)?;
-        let request = request.timeout(self.settings.transfer_timeout);
-        let most = self.settings.max_download_bytes;
+        let request = request.timeout(self.common.transfer_timeout);
+        let most = self.common.max_download_bytes;
         match self.calls.stream(request, most).await? {
             Ok((Some(length), _)) if length > most => Err(ApiError::Refused(upload::too_large(most))),
             Ok((_, content)) => Ok(content),
@@ -214,13 +241,8 @@ impl TicketApi for Paradarum {
     }
 
     async fn find_by_marker(&self, account: &Access, look: Look<'_>) -> Result<Found, ApiError> {
-        match look.place {
-            LookIn::NewTickets { since, subject, is_known } => {
-                let subject = subject_line(subject);
-                self.look_for_ticket(account, look.markers, since, &subject, is_known).await
-            }
-            LookIn::Replies(ticket) => self.look_for_reply(account, look.markers, ticket).await,
-        }
+        let subject = |subject: &str| subject_line(subject);
+        look::for_marker(self, account, look, subject, self.common.max_pages).await
     }
 
     fn server_time(&self, local: Timestamp) -> Timestamp {
@@ -231,48 +253,15 @@ impl TicketApi for Paradarum {
 // === calls ===
 
 impl Paradarum {
-    /// The ticket, and whether its detail says anything of messages.
-    async fn detail(&self, account: &Access, ticket: &TicketId) -> Result<(Ticket, bool), ApiError> {
-        let request = self.on_ticket(Method::GET, &self.settings.detail_path, account, ticket)?;
-        let (detail, server_date) = self.ask(Call::Read, About::Ticket, request).await?;
-        let listed = *self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = wire::ticket(detail.data(), &self.settings, listed, server_date).map_err(undecodable)?;
+    fn tell_of_missing_flag(&self, ticket: &Ticket) {
         let unsaid = |message: &super::TicketMessage| message.by == Author::Unsaid;
-        if !read.messages.is_empty()
-            && read.messages.iter().all(unsaid)
+        if !ticket.messages.is_empty()
+            && ticket.messages.iter().all(unsaid)
             && !self.told_of_missing_flag.swap(true, Ordering::Relaxed)
         {
             let (api, flags) = (self.name(), &self.settings.staff_flag);
-            tracing::error!(%api, %ticket, ?flags, "No message says whether staff wrote it; check staff_flag.");
+            tracing::error!(%api, ticket = %ticket.ticket, ?flags, "No message says whether staff wrote it; check staff_flag.");
         }
-        Ok((read, detail.has(&self.settings.messages_key)))
-    }
-
-    async fn properties(&self, account: &Access) -> Result<Vec<(String, String)>, ApiError> {
-        let mut properties: Vec<(String, String)> = Vec::new();
-        for page in 1..=self.settings.max_pages {
-            let request = self.request(Method::GET, &self.settings.properties_path, account)?;
-            let asked = self.ask(Call::Read, About::Ticket, self.paged(request, page)).await;
-            let list = match asked {
-                Ok((list, _)) => list,
-                // The account has none, or this API has no such list: tickets do without.
-                Err(ApiError::NotFound(_)) => break,
-                Err(error) => return Err(error),
-            };
-            let rows: Vec<_> =
-                list.rows().unwrap_or_default().into_iter().filter_map(wire::property).collect();
-            let before = properties.len();
-            let last = is_last(&list, page, rows.len());
-            for row in rows {
-                if !properties.contains(&row) {
-                    properties.push(row);
-                }
-            }
-            if last || properties.len() == before {
-                break;
-            }
-        }
-        Ok(properties)
     }
 
     /// A refusal may mean that the ticket is locked: its status tells, not the words.
@@ -311,13 +300,13 @@ impl Paradarum {
     }
 
     fn request(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
-        let key = account.key.as_ref().or(self.settings.key.as_ref());
+        let key = account.key.as_ref().or(self.common.key.as_ref());
         let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
         let value = format!("{}{}", self.settings.auth_prefix, key.expose());
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| ApiError::Unauthorized("the key holds what no header can".to_owned()))?;
         value.set_sensitive(true);
-        let mut url = self.settings.base_url.clone();
+        let mut url = self.common.base_url.clone();
         let path = format!("{}{path}", url.path().trim_end_matches('/'));
         url.set_path(&path);
         Ok(self.calls.client().request(method, url).header(self.auth_header.clone(), value))
@@ -336,6 +325,11 @@ impl Paradarum {
         }
         number
     }
+}
+
+/// The first page has the number 1.
+fn page_number(from: Option<&PageMark>) -> u32 {
+    from.and_then(|mark| mark.0.parse().ok()).unwrap_or(1)
 }
 
 /// The envelope of a success; else what the answer means.

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::settings::Settings;
+use crate::config::Paradarum as Settings;
 use crate::model::conversation::TicketStatus;
 use crate::model::ids::{AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::Timestamp;
@@ -73,11 +73,6 @@ impl Envelope {
         self.0.pointer(pointer).and_then(id)
     }
 
-    /// Whether `data` has this list at all, be it empty.
-    pub(super) fn has(&self, list: &str) -> bool {
-        one(self.data()).and_then(|data| data.get(list)).is_some_and(|list| !list.is_null())
-    }
-
     /// The id of what a call made: `data.id`, or `data` itself.
     pub(super) fn made(&self) -> Option<String> {
         one(self.data()).map_or_else(|| id(self.data()), |made| made.get("id").and_then(id))
@@ -144,6 +139,8 @@ pub(super) fn ticket(
         text: data.get("description").and_then(text).unwrap_or_default(),
         messages,
         attachments,
+        shows_messages: data.get(&settings.messages_key).is_some_and(|list| !list.is_null()),
+        merged_into: None,
         server_date,
     })
 }
@@ -187,6 +184,7 @@ fn message(row: &Value, settings: &Settings) -> Option<TicketMessage> {
         by,
         author: first(row, &AUTHOR).and_then(text),
         text: first(row, &settings.message_text).and_then(text).unwrap_or_default(),
+        in_panel_only: false,
         created: created(row, settings),
     })
 }

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::settings::Settings;
 use super::wire::{self, Envelope, Marks};
+use crate::config::Paradarum as Settings;
 use crate::model::conversation::TicketStatus;
-use crate::model::ids::{ApiName, TicketMessageId};
+use crate::model::ids::TicketMessageId;
 use crate::runtime::Timestamp;
 use crate::ticket_api::{Author, Ticket};
 
 fn settings() -> Settings {
-    Settings::new(ApiName::new("paradarum"), "https://api.paradarum.com".parse().unwrap())
+    Settings::default()
 }
 
 fn read(detail: serde_json::Value) -> Ticket {

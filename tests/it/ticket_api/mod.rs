@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use ticket_bridge::model::conversation::TicketStatus;
 use ticket_bridge::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use ticket_bridge::model::marker::Marker;
 use ticket_bridge::model::secret::InstanceSecret;
 use ticket_bridge::runtime::byte_stream::{collect, whole};
-use ticket_bridge::runtime::{Clock, Secret, Timestamp, tls};
-use ticket_bridge::sandbox::desk::{self, DeskOptions, DeskStandIn};
+use ticket_bridge::runtime::{Clock, Secret, Timestamp};
 use ticket_bridge::sandbox::faults::Fault;
-use ticket_bridge::ticket_api::paradarum::{Paradarum, Settings};
+use ticket_bridge::ticket_api::common::Common;
 use ticket_bridge::ticket_api::walk::Walk;
 use ticket_bridge::ticket_api::{
-    Access, ApiError, Author, Found, Look, LookIn, NewTicket, Reopen, Ticket, TicketApi, Upload,
+    Access, ApiError, Author, Files, Found, Look, LookIn, NewReply, NewTicket, Reopen, Scope, Ticket,
+    TicketApi, Upload,
 };
+
+mod paradarum;
 
 const PATIENT: Duration = Duration::from_secs(20);
 const ANY_TIME: Timestamp = Timestamp::EPOCH;
@@ -59,7 +61,7 @@ macro_rules! conformance {
 }
 
 conformance! {
-    paradarum: super::paradarum_office;
+    paradarum_suite: super::paradarum::office;
     creates_with_and_without_topic_and_property
     a_subject_is_one_line_within_the_limit
     replies_and_tells_staff_from_customer
@@ -93,7 +95,7 @@ async fn creates_with_and_without_topic_and_property(open: Open) {
     let plain = office.creates("A plain one", "Text one").await;
     let topic = catalog.topics.last().cloned();
     let full = NewTicket { topic, property: Some(property), ..new_ticket("A full one", "Text two") };
-    let full = office.api.create(&office.account, &full).await.unwrap().ticket;
+    let full = office.api.create(&office.account, &full, Files::None).await.unwrap().ticket;
     assert_ne!(plain, full);
     let read = office.reads(&full).await;
     assert_eq!(
@@ -186,13 +188,13 @@ async fn lists_every_ticket_once(open: Open) {
         made.push(office.creates(&format!("Ticket {n}"), "Text").await);
     }
     let mut listed = Vec::new();
-    let mut walk = Walk::new(100);
+    let mut walk = Walk::new(Scope::All, 100);
     while let Some(lines) = walk.next(&*office.api, &office.account).await.unwrap() {
         listed.extend(lines.into_iter().map(|line| line.ticket));
     }
     listed.sort();
     assert_eq!(listed, made);
-    let mut short = Walk::new(1);
+    let mut short = Walk::new(Scope::All, 1);
     assert!(short.next(&*office.api, &office.account).await.is_ok());
     assert!(short.next(&*office.api, &office.account).await.is_err(), "half a look is none");
     office.closes_clean();
@@ -208,7 +210,7 @@ async fn a_new_message_changes_the_mark(open: Open) {
             2 => office.desk.resolve(&ticket),
             _ => {}
         }
-        let line = office.api.tickets(&office.account, 1).await.unwrap().tickets.remove(0);
+        let line = office.api.tickets(&office.account, Scope::All, None).await.unwrap().tickets.remove(0);
         assert_eq!(line.change, office.reads(&ticket).await.change, "list and detail agree");
         marks.push(line.change.unwrap());
     }
@@ -225,7 +227,8 @@ async fn closing_twice_is_a_success_and_locks(open: Open) {
     }
     assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed);
     if office.api.capabilities().reopen == Reopen::ReplyWhileResolved {
-        let reply = office.api.reply(&office.account, &ticket, "Hello?").await.unwrap_err();
+        let reply =
+            office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await.unwrap_err();
         let upload = office.api.upload(&office.account, &ticket, None, file("a", vec![1])).await.unwrap_err();
         assert_eq!((kind(&reply), kind(&upload)), ("locked", "locked"));
         let reopened = office.api.reopen(&office.account, &ticket).await.unwrap_err();
@@ -255,7 +258,7 @@ async fn a_removed_ticket_is_not_found(open: Open) {
     let ticket = office.creates("Help", "Text").await;
     office.desk.remove(&ticket);
     let endings = [
-        office.api.reply(&office.account, &ticket, "Hello?").await.map(drop),
+        office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await.map(drop),
         office.api.ticket(&office.account, &ticket).await.map(drop),
         office.api.close(&office.account, &ticket).await,
         office.api.upload(&office.account, &ticket, None, file("a", vec![1])).await.map(drop),
@@ -272,13 +275,13 @@ async fn a_revoked_key_is_unauthorized(open: Open) {
     let office = open(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
     let stranger = Access { remote: "999999".to_owned(), key: None };
-    let ending = office.api.create(&stranger, &new_ticket("Help", "Text")).await.unwrap_err();
+    let ending = office.api.create(&stranger, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
     assert_eq!(kind(&ending), "unauthorized", "an account that is not the key's: {ending:?}");
     office.desk.revoke_key();
     let endings = [
-        office.api.create(&office.account, &new_ticket("Help", "Text")).await.map(drop),
-        office.api.reply(&office.account, &ticket, "Hello?").await.map(drop),
-        office.api.tickets(&office.account, 1).await.map(drop),
+        office.api.create(&office.account, &new_ticket("Help", "Text"), Files::None).await.map(drop),
+        office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await.map(drop),
+        office.api.tickets(&office.account, Scope::All, None).await.map(drop),
     ];
     for ending in endings {
         assert_eq!(kind(&ending.unwrap_err()), "unauthorized");
@@ -289,9 +292,9 @@ async fn a_revoked_key_is_unauthorized(open: Open) {
 async fn a_refused_property_is_said(open: Open) {
     let office = open(PATIENT).await;
     let ticket = NewTicket { property: Some("987654".to_owned()), ..new_ticket("Help", "Text") };
-    let error = office.api.create(&office.account, &ticket).await.unwrap_err();
+    let error = office.api.create(&office.account, &ticket, Files::None).await.unwrap_err();
     assert!(matches!(&error, ApiError::Refused(why) if why == "Invalid property"), "{error:?}");
-    let empty = office.api.create(&office.account, &new_ticket("Help", " ")).await.unwrap_err();
+    let empty = office.api.create(&office.account, &new_ticket("Help", " "), Files::None).await.unwrap_err();
     assert_eq!(kind(&empty), "refused");
     office.closes_clean();
 }
@@ -307,7 +310,8 @@ async fn finds_a_lost_create_by_its_marker(open: Open) {
     assert_eq!(office.looks_for_ticket(&lost, ANY_TIME, &|_| false).await, Found::Absent);
     office.desk.fault("create", Fault::LoseAnswer);
     let text = format!("Text\n\nvia Telegram · {lost}");
-    let error = office.api.create(&office.account, &new_ticket("Lost", &text)).await.unwrap_err();
+    let error =
+        office.api.create(&office.account, &new_ticket("Lost", &text), Files::None).await.unwrap_err();
     assert_eq!(kind(&error), "may still run");
     let Found::Ticket(found) = office.looks_for_ticket(&lost, ANY_TIME, &|_| false).await else { panic!() };
     assert_eq!(office.reads(&found.ticket).await.subject, "Lost");
@@ -332,7 +336,7 @@ async fn finds_a_lost_reply_by_its_marker(open: Open) {
     office.desk.staff_replies(&ticket, &format!("> via Telegram · {quoted}\nPlease restart it."));
     office.desk.fault("reply", Fault::LoseAnswer);
     let text = format!("Hello\n\nvia Telegram · {lost}");
-    let error = office.api.reply(&office.account, &ticket, &text).await.unwrap_err();
+    let error = office.api.reply(&office.account, &ticket, &new_reply(&text), Files::None).await.unwrap_err();
     assert_eq!(kind(&error), "may still run");
     let look = async |marker: &Marker| {
         let place = LookIn::Replies(&ticket);
@@ -375,10 +379,12 @@ async fn each_ending_of_a_write_is_certain_or_unknown(open: Open) {
     {
         let text = format!("Text number {n}.");
         office.desk.fault("create", fault);
-        let error = office.api.create(&office.account, &new_ticket("Help", &text)).await.unwrap_err();
+        let error =
+            office.api.create(&office.account, &new_ticket("Help", &text), Files::None).await.unwrap_err();
         assert_eq!(kind(&error), expected, "create, {fault:?}: {error:?}");
         office.desk.fault("reply", fault);
-        let error = office.api.reply(&office.account, &ticket, &text).await.unwrap_err();
+        let error =
+            office.api.reply(&office.account, &ticket, &new_reply(&text), Files::None).await.unwrap_err();
         assert_eq!(kind(&error), expected, "reply, {fault:?}: {error:?}");
         assert_eq!(office.desk.times(&text), if happened { 2 } else { 0 }, "{fault:?}");
     }
@@ -406,7 +412,8 @@ async fn what_is_unknown_of_a_read_is_tried_again(open: Open) {
     // The refusal is certain, but whether the ticket is locked cannot be read: the call is made again.
     office.desk.fault("reply", Fault::Status(400));
     office.desk.fault("detail", Fault::Status(500));
-    let error = office.api.reply(&office.account, &ticket, "Hello?").await.unwrap_err();
+    let error =
+        office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await.unwrap_err();
     assert_eq!(kind(&error), "retry");
     office.closes_clean();
 }
@@ -416,7 +423,11 @@ async fn too_many_calls_freeze_the_api(open: Open) {
     let ticket = office.creates("Help", "Text").await;
     office.desk.fault("reply", Fault::RetryAfter(600));
     for n in 0..2 {
-        let error = office.api.reply(&office.account, &ticket, &format!("Number {n}")).await.unwrap_err();
+        let error = office
+            .api
+            .reply(&office.account, &ticket, &new_reply(&format!("Number {n}")), Files::None)
+            .await
+            .unwrap_err();
         let ApiError::Retry { after: Some(after), .. } = error else { panic!("{error:?}") };
         assert!(after > Duration::from_secs(500) && after <= Duration::from_secs(600), "{after:?}");
     }
@@ -427,11 +438,15 @@ async fn too_many_calls_freeze_the_api(open: Open) {
 async fn a_hanging_call_may_still_run(open: Open) {
     let office = open(Duration::from_millis(400)).await;
     office.desk.fault("create", Fault::Hang(Duration::from_secs(600)));
-    let error = office.api.create(&office.account, &new_ticket("Help", "Hanging text")).await.unwrap_err();
+    let error = office
+        .api
+        .create(&office.account, &new_ticket("Help", "Hanging text"), Files::None)
+        .await
+        .unwrap_err();
     assert_eq!(kind(&error), "may still run");
     assert_eq!(office.desk.times("Hanging text"), 1, "and it did");
     office.desk.fault("list", Fault::Hang(Duration::from_secs(600)));
-    assert_eq!(kind(&office.api.tickets(&office.account, 1).await.unwrap_err()), "retry");
+    assert_eq!(kind(&office.api.tickets(&office.account, Scope::All, None).await.unwrap_err()), "retry");
     office.closes_clean();
 }
 
@@ -439,7 +454,7 @@ async fn a_server_that_is_not_there_was_surely_not_reached(open: Open) {
     let office = open(PATIENT).await;
     let Office { api, account, desk } = office;
     drop(desk);
-    let error = api.create(&account, &new_ticket("Help", "Text")).await.unwrap_err();
+    let error = api.create(&account, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
     assert_eq!(kind(&error), "retry", "{error:?}");
 }
 
@@ -454,15 +469,27 @@ async fn knows_the_servers_time(open: Open) {
     office.closes_clean();
 }
 
+// === the offices ===
+
+fn common(name: &str, url: &str, key: &str, patience: Duration) -> Common {
+    Common {
+        key: Some(Secret::new(key)),
+        call_timeout: patience,
+        transfer_timeout: PATIENT,
+        max_calls_per_second: 0.0,
+        ..Common::new(ApiName::new(name), url.parse().unwrap())
+    }
+}
+
 // === impl Office ===
 
 impl Office {
     async fn creates(&self, subject: &str, text: &str) -> TicketId {
-        self.api.create(&self.account, &new_ticket(subject, text)).await.unwrap().ticket
+        self.api.create(&self.account, &new_ticket(subject, text), Files::None).await.unwrap().ticket
     }
 
     async fn replies(&self, ticket: &TicketId, text: &str) -> Option<TicketMessageId> {
-        self.api.reply(&self.account, ticket, text).await.unwrap()
+        self.api.reply(&self.account, ticket, &new_reply(text), Files::None).await.unwrap()
     }
 
     async fn reads(&self, ticket: &TicketId) -> Ticket {
@@ -489,7 +516,11 @@ fn new_tickets<'a>(since: Timestamp, is_known: &'a (dyn Fn(&TicketId) -> bool + 
 }
 
 fn new_ticket(subject: &str, text: &str) -> NewTicket {
-    NewTicket { subject: subject.to_owned(), text: text.to_owned(), topic: None, property: None }
+    NewTicket { subject: subject.to_owned(), text: text.to_owned(), topic: None, property: None, guest: None }
+}
+
+fn new_reply(text: &str) -> NewReply {
+    NewReply { text: text.to_owned(), subject: "Help".to_owned(), guest: None }
 }
 
 fn file(name: &str, bytes: Vec<u8>) -> Upload {
@@ -512,150 +543,4 @@ fn kind(error: &ApiError) -> &'static str {
         ApiError::Locked(_) => "locked",
         ApiError::Unsupported(_) => "unsupported",
     }
-}
-
-// === Paradarum ===
-
-const ACCOUNT: i64 = 12;
-const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
-
-fn paradarum_office(patience: Duration) -> BoxFuture<'static, Office> {
-    paradarum_with(DeskOptions::default(), move |settings| settings.call_timeout = patience).boxed()
-}
-
-async fn paradarum_with(options: DeskOptions, set: impl FnOnce(&mut Settings)) -> Office {
-    let desk = DeskStandIn::start(options).await.unwrap();
-    desk.add_account(ACCOUNT, KEY);
-    let mut settings = Settings::new(ApiName::new("paradarum"), desk.base_url().parse().unwrap());
-    settings.key = Some(Secret::new(KEY));
-    settings.max_calls_per_second = 0.0;
-    settings.page_size = 3;
-    settings.transfer_timeout = PATIENT;
-    set(&mut settings);
-    let api = Paradarum::new(settings, &tls::client_config(None).unwrap(), Clock::real()).unwrap();
-    let account = Access { remote: ACCOUNT.to_string(), key: None };
-    Office { api: Arc::new(api), account, desk: Box::new(desk) }
-}
-
-impl Counterpart for DeskStandIn {
-    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId {
-        TicketMessageId::new(DeskStandIn::staff_replies(self, number(ticket), text).unwrap().to_string())
-    }
-
-    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]) {
-        let message = desk::MessageId(message.as_str().parse().unwrap());
-        DeskStandIn::staff_attaches(self, number(ticket), Some(message), name, bytes).unwrap();
-    }
-
-    fn resolve(&self, ticket: &TicketId) {
-        self.staff_resolves(number(ticket)).unwrap();
-    }
-
-    fn lock(&self, ticket: &TicketId) {
-        self.staff_closes(number(ticket)).unwrap();
-    }
-
-    fn remove(&self, ticket: &TicketId) {
-        self.staff_removes(number(ticket)).unwrap();
-    }
-
-    fn age(&self, ticket: &TicketId, by: Duration) {
-        DeskStandIn::age(self, number(ticket), by).unwrap();
-    }
-
-    fn add_property(&self) -> (String, String) {
-        (DeskStandIn::add_property(self, ACCOUNT, "example.com").to_string(), "example.com".to_owned())
-    }
-
-    fn times(&self, text: &str) -> usize {
-        self.find_text(text).len()
-    }
-
-    fn fault(&self, call: &str, fault: Fault) {
-        self.faults().next(call, fault);
-    }
-
-    fn revoke_key(&self) {
-        DeskStandIn::revoke_key(self, ACCOUNT);
-    }
-
-    fn violations(&self) -> Vec<String> {
-        DeskStandIn::violations(self)
-    }
-}
-
-fn number(ticket: &TicketId) -> desk::TicketId {
-    desk::TicketId(ticket.as_str().parse().unwrap())
-}
-
-/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
-#[tokio::test]
-async fn paradarum_in_another_dress() {
-    let options = DeskOptions {
-        staff_flag: Some("fromSupport".to_owned()),
-        message_text_key: "content".to_owned(),
-        messages_key: "thread".to_owned(),
-        attachments_key: "files".to_owned(),
-        attachment_name_key: "originalFileName".to_owned(),
-        created_key: "created".to_owned(),
-        list_has_updated_at: true,
-        reply_answers_id: false,
-        timestamps: desk::Timestamps::Bare,
-        enums: desk::Enums::Name,
-        clock_skew: jiff::SignedDuration::from_hours(2),
-        max_page_size: 2,
-        ..DeskOptions::default()
-    };
-    let office = paradarum_with(options, |settings| {
-        settings.staff_flag = vec!["fromSupport".to_owned()];
-        settings.messages_key = "thread".to_owned();
-        settings.attachments_key = "files".to_owned();
-    })
-    .await;
-    let lost = marker("lost");
-    for n in 0..5 {
-        office.creates(&format!("Ticket {n}"), "Text").await;
-    }
-    let ticket = office.creates("Lost", &format!("Text · {lost}")).await;
-    let now = office.api.server_time(Clock::real().now());
-    let since = now.minus(Duration::from_secs(900));
-    assert!(
-        matches!(office.looks_for_ticket(&lost, since, &|_| false).await, Found::Ticket(found) if found.ticket == ticket)
-    );
-    assert_eq!(office.replies(&ticket, "Hello").await, None);
-    office.api.upload(&office.account, &ticket, None, file("a.txt", vec![1])).await.unwrap();
-    let staff = office.desk.staff_replies(&ticket, "We look.");
-    let read = office.reads(&ticket).await;
-    let by: Vec<_> = read.messages.iter().map(|message| (message.by, message.text.as_str())).collect();
-    assert_eq!(by, [(Author::Customer, "Hello"), (Author::Staff, "We look.")]);
-    assert_eq!((&read.messages[1].id, read.attachments[0].name.as_str()), (&staff, "a.txt"));
-    office.desk.lock(&ticket);
-    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed);
-    office.closes_clean();
-}
-
-/// Where a name is other than we think, a look finds nothing; that is not “absent”.
-#[tokio::test]
-async fn paradarum_with_a_wrong_name_cannot_know() {
-    for options in [
-        DeskOptions { messages_key: "thread".to_owned(), ..DeskOptions::default() },
-        DeskOptions { message_text_key: "words".to_owned(), ..DeskOptions::default() },
-    ] {
-        let office = paradarum_with(options, |_| {}).await;
-        let ticket = office.creates("Help", "Text").await;
-        office.replies(&ticket, &format!("Hello · {}", marker("lost"))).await;
-        let look = Look { markers: &[marker("lost")], place: LookIn::Replies(&ticket) };
-        assert_eq!(office.api.find_by_marker(&office.account, look).await.unwrap(), Found::CannotKnow);
-    }
-}
-
-/// Without the staff flag nobody is taken for staff or customer by guess.
-#[tokio::test]
-async fn paradarum_without_a_staff_flag_leaves_authors_open() {
-    let options = DeskOptions { staff_flag: None, ..DeskOptions::default() };
-    let office = paradarum_with(options, |_| {}).await;
-    let ticket = office.creates("Help", "Text").await;
-    office.replies(&ticket, "Hello").await;
-    office.desk.staff_replies(&ticket, "We look.");
-    assert!(office.reads(&ticket).await.messages.iter().all(|message| message.by == Author::Unsaid));
 }

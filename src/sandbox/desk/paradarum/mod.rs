@@ -1,4 +1,8 @@
-//! The desk's HTTP side: each request is checked, answered by the records' rules, dated and logged.
+//! Paradarum's dialect: each request is checked, answered by the records' rules, dated and logged.
+
+mod request;
+mod route;
+mod wire;
 
 use std::sync::Arc;
 
@@ -12,13 +16,13 @@ use serde_json::{Value, json};
 use super::ledger::{Books, Call, Ledger};
 use super::options::DeskOptions;
 use super::records::{Author, NewTicket, Records, Refusal, TicketId};
-use super::request::{self, Admitted, CreateBody, ReplyBody, Turned, UploadForm};
-use super::route::Route;
-use super::wire::{self, Answer, Page};
-use crate::sandbox::faults::Dialect;
+use crate::sandbox::faults;
+use request::{Admitted, CreateBody, ReplyBody, Turned, UploadForm};
+use route::Route;
+use wire::{Answer, Page};
 
 /// How faults name the desk's calls and word its errors.
-pub(super) const DIALECT: Dialect = Dialect { call: call_name, refusal };
+pub(super) const FAULTS: faults::Dialect = faults::Dialect { call: call_name, refusal };
 
 /// What a call's body holds, read before the records are locked.
 enum Content {

@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Part;
 
-use crate::model::ids::TicketMessageId;
+use super::{ApiError, Upload};
 use crate::runtime::byte_stream::exactly;
-use crate::ticket_api::{ApiError, Upload};
 
-/// The form to send. Waits for the file's first bytes: a source that fails before anything was sent leaves
-/// nothing unknown.
-pub(super) async fn form(
-    file: Upload,
-    message: Option<&TicketMessageId>,
-    patience: Duration,
-) -> Result<Form, ApiError> {
+/// The file as a part of a form. Waits for its first bytes: a source that fails before anything was sent
+/// leaves nothing unknown.
+pub async fn part(file: Upload, patience: Duration) -> Result<Part, ApiError> {
     let mut content = file.content;
     let first = tokio::time::timeout(patience, content.next()).await;
     let first = match first {
@@ -28,16 +23,11 @@ pub(super) async fn form(
     let name: String = file.name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
     let mime = file.mime.parse().unwrap_or(mime_guess::mime::APPLICATION_OCTET_STREAM);
     let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), file.size).file_name(name);
-    let part = part.mime_str(mime.as_ref()).map_err(|error| unreadable(&file.name, &error.to_string()))?;
-    let form = match message {
-        Some(message) => Form::new().text("messageId", message.to_string()),
-        None => Form::new(),
-    };
-    Ok(form.part("file", part))
+    part.mime_str(mime.as_ref()).map_err(|error| unreadable(&file.name, &error.to_string()))
 }
 
 /// What the customer is told of a file above the limit.
-pub(super) fn too_large(most: u64) -> String {
+pub fn too_large(most: u64) -> String {
     let (megabytes, rest) = (most / 1_000_000, most % 1_000_000 / 100_000);
     let limit = if rest == 0 { format!("{megabytes} MB") } else { format!("{megabytes}.{rest} MB") };
     format!("the file is larger than {limit}, the most that a file of a ticket may have")

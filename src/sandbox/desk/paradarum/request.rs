@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::records::{MessageId, NewFile, Records};
+use super::super::records::{MessageId, NewFile, Records};
 use super::route::{BodyKind, Route, number};
 use super::wire::Answer;
 

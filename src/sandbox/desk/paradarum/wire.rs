@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Map, Value, json};
 
-use super::options::{DeskOptions, Enums, Timestamps};
-use super::records::{Attachment, Author, Message, Refusal, Status, Ticket};
+use super::super::options::{DeskOptions, Enums, Timestamps};
+use super::super::records::{Attachment, Author, Message, Refusal, Status, Ticket};
 
 /// An answer before it is bytes.
 pub(super) enum Answer {
