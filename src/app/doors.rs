@@ -9,7 +9,7 @@ use crate::{
     app::StartError,
     bridge::{
         context::Bridge,
-        trouble::{SourceTrouble, Watched},
+        sources::{SourceTrouble, Watched},
     },
     config::Config,
     http::{
@@ -86,7 +86,12 @@ fn sources(watched: &[Watched]) -> health::Sources {
     Arc::new(move || {
         let reason = |(name, trouble): &(String, Trouble)| {
             let trouble = trouble.borrow().clone()?;
-            Some(Reason { what: name.clone(), since: Some(trouble.since.to_string()), why: trouble.what })
+            Some(Reason {
+                what: name.clone(),
+                since: Some(trouble.since.to_string()),
+                why: trouble.what,
+                starting: trouble.starting,
+            })
         };
         watched.iter().filter_map(reason).collect()
     })

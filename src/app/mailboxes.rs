@@ -9,7 +9,7 @@ use crate::{
     app::{StartError, relay},
     bridge::{
         context,
-        trouble::{SourceTrouble, Watched},
+        sources::{SourceTrouble, Watched},
     },
     channel::{
         email::{self, Health, InboxSettings, OutboxSettings, Settings, Shared, State},
@@ -94,9 +94,13 @@ impl Mailbox {
         let trouble: watch::Receiver<Option<SourceTrouble>> =
             relay(tasks, shutdown, self.channel.health(), |health: &Health| match &health.state {
                 State::Well { .. } => None,
-                State::Trouble { since, what, unauthorized } => {
-                    Some(SourceTrouble { since: *since, what: what.clone(), stopped: *unauthorized })
-                }
+                State::Starting { since } => Some(SourceTrouble::starting(*since)),
+                State::Trouble { since, what, unauthorized } => Some(SourceTrouble {
+                    since: *since,
+                    what: what.clone(),
+                    stopped: *unauthorized,
+                    starting: false,
+                }),
             });
         Watched {
             name: format!("Mailbox {}", self.config.name),

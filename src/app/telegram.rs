@@ -13,7 +13,7 @@ use crate::{
     app::relay,
     bridge::{
         context::{self, Bridge},
-        trouble::{SourceTrouble, Watched},
+        sources::{SourceTrouble, Watched},
     },
     channel::{
         intake::Intake,
@@ -146,7 +146,7 @@ impl Telegram {
         let trouble = relay(tasks, shutdown, self.channel.health(), |health: &Health| match health {
             Health::Well { .. } => None,
             Health::Trouble { since, what } => {
-                Some(SourceTrouble { since: *since, what: what.clone(), stopped: false })
+                Some(SourceTrouble { since: *since, what: what.clone(), stopped: false, starting: false })
             }
         });
         Watched {

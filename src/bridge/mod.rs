@@ -40,6 +40,7 @@ pub mod receipts;
 pub mod recipients;
 pub mod reconcile;
 pub mod sending;
+pub mod sources;
 pub mod staff_files;
 pub mod staff_watch;
 pub mod steps;

@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::watch;
 
 use crate::{
     bridge::{
@@ -12,6 +11,7 @@ use crate::{
         circuit::Guarded,
         context::Bridge,
         provenance::day_and_time,
+        sources::Watched,
     },
     model::{
         delivery::AlertKind,
@@ -25,28 +25,6 @@ use crate::{
         rows::{Health, Notice},
     },
 };
-
-/// A source or a way out, as whoever starts it adapts its health.
-pub struct Watched {
-    /// As admins know it: “Telegram”, “Mailbox support”.
-    pub name: String,
-    /// What its trouble means, as the end of a sentence.
-    pub meaning: String,
-    pub todo: Option<String>,
-    /// Whose admins are told.
-    pub mailbox: Option<MailboxName>,
-    /// How long what waits there is kept, where that is short (Telegram: 24 hours).
-    pub keeps: Option<Duration>,
-    pub trouble: watch::Receiver<Option<SourceTrouble>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceTrouble {
-    pub since: Timestamp,
-    pub what: String,
-    /// It will not go on by itself (credentials refused, a second reader): told at once.
-    pub stopped: bool,
-}
 
 /// Watches until shutdown. Must run for as long as the bridge does.
 pub async fn run(bridge: Bridge, sources: Vec<Watched>, shutdown: Shutdown) {

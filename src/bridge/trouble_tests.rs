@@ -1,7 +1,10 @@
 //! When trouble is told, by tables; and that a restart tells nothing twice.
 
+use tokio::sync::watch;
+
 use super::*;
 use crate::bridge::delivery::world::World;
+use crate::bridge::sources::SourceTrouble;
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
@@ -76,6 +79,7 @@ async fn a_restart_tells_nothing_twice_and_the_end_of_it_is_told_all_the_same() 
         since: world.bridge().now(),
         what: "connection refused".into(),
         stopped: false,
+        starting: false,
     }));
     let sources = [Watched {
         name: "Mailbox support".into(),

@@ -115,8 +115,15 @@ async fn a_backup_is_written_while_the_store_is_open() {
 #[tokio::test]
 async fn over_tcp_only_the_token_opens_and_health_says_what_is_wrong() {
     let town = Town::new().await;
-    let why = || {
-        vec![health::Reason { what: "mailbox support".to_owned(), since: None, why: "refused".to_owned() }]
+    let starting = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let first_look = starting.clone();
+    let why = move || {
+        vec![health::Reason {
+            what: "mailbox support".to_owned(),
+            since: None,
+            why: "refused".to_owned(),
+            starting: first_look.load(std::sync::atomic::Ordering::Relaxed),
+        }]
     };
     let doctor =
         health::Doctor { bridge: town.bridge.clone(), sources: std::sync::Arc::new(why), metrics: None };
@@ -130,6 +137,9 @@ async fn over_tcp_only_the_token_opens_and_health_says_what_is_wrong() {
         assert_eq!(request.send().await.unwrap().status(), status, "{token}");
     }
     assert_eq!(client.get(format!("{base}/healthz")).send().await.unwrap().status(), 200);
+    let early = client.get(format!("{base}/readyz")).send().await.unwrap();
+    assert_eq!(early.status(), 503, "what comes before the first look would count as old");
+    starting.store(false, std::sync::atomic::Ordering::Relaxed);
     let ready = client.get(format!("{base}/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200);
     let report: Value = ready.json().await.unwrap();

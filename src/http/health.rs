@@ -28,6 +28,9 @@ pub struct Reason {
     /// RFC 3339.
     pub since: Option<String>,
     pub why: String,
+    /// It has not said yet from where on it takes things in: what comes before that counts as old.
+    #[serde(skip)]
+    pub starting: bool,
 }
 
 /// What the sources say of themselves: those in trouble.
@@ -85,13 +88,16 @@ fn report(doctor: &Doctor) -> Report {
     let bridge = &doctor.bridge;
     let store = match &*bridge.store.health().borrow() {
         rows::Health::Ok => None,
-        rows::Health::Broken { since, why } => {
-            Some(Reason { what: "store".to_owned(), since: Some(since.to_string()), why: why.clone() })
-        }
+        rows::Health::Broken { since, why } => Some(Reason {
+            what: "store".to_owned(),
+            since: Some(since.to_string()),
+            why: why.clone(),
+            starting: false,
+        }),
     };
-    let ready = store.is_none();
-    let mut reasons: Vec<Reason> = store.into_iter().collect();
-    reasons.extend((doctor.sources)());
+    let mut reasons: Vec<Reason> = (doctor.sources)();
+    let ready = store.is_none() && !reasons.iter().any(|reason| reason.starting);
+    reasons.splice(..0, store);
     reasons.extend(bridge.circuits.troubles().into_iter().map(circuit));
     let depth = bridge.store.depth();
     Report {
@@ -109,5 +115,5 @@ fn circuit(trouble: Trouble) -> Reason {
         Guarded::Api(api) => format!("ticket API {api}"),
         Guarded::Account(api, account) => format!("ticket API {api}, account {account}"),
     };
-    Reason { what, since: Some(trouble.since.to_string()), why: trouble.why }
+    Reason { what, since: Some(trouble.since.to_string()), why: trouble.why, starting: false }
 }

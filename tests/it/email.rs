@@ -141,7 +141,11 @@ impl Desk {
     }
 
     fn run(&self, settings: Settings) -> Running {
-        let mailbox = Arc::new(Mailbox::new(settings, self.shared.clone()));
+        self.run_mailbox(Mailbox::new(settings, self.shared.clone()))
+    }
+
+    fn run_mailbox(&self, mailbox: Mailbox) -> Running {
+        let mailbox = Arc::new(mailbox);
         let (shutdown, intake) = (Shutdown::new(), self.journal.intake(self.shared.spool.clone()));
         let (running, stop) = (mailbox.clone(), shutdown.clone());
         let task = tokio::spawn(async move { running.run(intake, &stop).await });
@@ -488,6 +492,40 @@ async fn the_first_mail_of_a_maildir_that_did_not_exist_is_read() {
     std::fs::rename(maildir.join("tmp").join(&name), maildir.join("new").join(&name)).unwrap();
     desk.journal.until_items(1).await;
     running.stop().await;
+}
+
+/// The first look comes a moment after the start, and longer on a busy machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_comes_between_start_and_first_look_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    for part in ["new", "cur", "tmp"] {
+        std::fs::create_dir(directory.path().join(part)).unwrap();
+    }
+    std::fs::write(directory.path().join("new/1600000000.M1P1.host"), mail("old")).unwrap();
+    passes(directory.path());
+    let desk = Desk::new();
+    let settings = Settings { inbox: InboxSettings::Maildir(directory.path().to_owned()), ..settings_for(1) };
+    let mailbox = Mailbox::new(settings, desk.shared.clone());
+    passes(directory.path());
+    let name = format!("{}.M1P1.host", Clock::real().now().as_secs());
+    std::fs::write(directory.path().join("new").join(name), mail("between")).unwrap();
+    let running = desk.run_mailbox(mailbox);
+    desk.journal.until_items(1).await;
+    assert_eq!(desk.journal.subjects(), ["between"]);
+    running.stop().await;
+}
+
+/// Waits until the file system's clock, which ticks coarsely, has passed what ours shows now.
+fn passes(directory: &std::path::Path) {
+    use std::os::unix::fs::MetadataExt;
+    let now = Clock::real().now().as_millis();
+    loop {
+        let probe = tempfile::NamedTempFile::new_in(directory.join("tmp")).unwrap();
+        let metadata = probe.as_file().metadata().unwrap();
+        if metadata.ctime() * 1000 + metadata.ctime_nsec() / 1_000_000 > now {
+            return;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,10 @@ pub struct Health {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// The first look is under way: nothing came of it yet.
+    Starting {
+        since: Timestamp,
+    },
     Well {
         since: Timestamp,
     },
@@ -46,8 +50,7 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(mailbox: MailboxName, clock: Clock) -> Self {
-        let state =
-            State::Trouble { since: clock.now(), what: "not connected yet".to_owned(), unauthorized: false };
+        let state = State::Starting { since: clock.now() };
         Self { mailbox, health: watch::Sender::new(Health { state, skipped: None }), clock }
     }
 
@@ -73,7 +76,7 @@ impl Reporter {
         self.health.send_if_modified(|health| {
             let since = match &health.state {
                 State::Trouble { what: known, .. } if *known == what => return false,
-                State::Trouble { since, .. } => *since,
+                State::Trouble { since, .. } | State::Starting { since } => *since,
                 State::Well { .. } => now,
             };
             health.state = State::Trouble { since, what, unauthorized };

@@ -45,6 +45,8 @@ pub(super) struct Maildir {
     pub(super) path: PathBuf,
     pub(super) door: Door,
     pub(super) clock: Clock,
+    /// When the bridge was started: what comes from then on is new, however late the first look is.
+    pub(super) started: Timestamp,
     pub(super) watch: DirectoryWatch,
 }
 
@@ -136,8 +138,9 @@ impl Maildir {
             Some(cursor) => cursor,
             None => {
                 let (new, unreadable) = (self.arrivals(), |source| self.unreadable(source));
-                let touched = touched(&new).map_err(unreadable)?;
-                let cursor = MaildirCursor::first_look(self.settings.start, touched, &self.scan(&new).await?);
+                let touched = touched(&new).map_err(unreadable)?.min(self.started);
+                let there = self.scan(&new).await?;
+                let cursor = MaildirCursor::first_look(self.settings.start, touched, self.started, &there);
                 self.door.accept(Vec::new(), cursor.to_cursor()).await?;
                 cursor
             }

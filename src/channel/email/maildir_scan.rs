@@ -103,14 +103,16 @@ impl MaildirCursor {
         Cursor(serde_json::json!(self).to_string())
     }
 
-    /// The first look. `touched` is when `new` itself changed last, read before `there` was.
-    pub(super) fn first_look(start: Start, touched: Timestamp, there: &[Entry]) -> Self {
+    /// The first look. `touched` is when `new` itself changed last, read before `there` was; what came
+    /// after the bridge was `started` is new.
+    pub(super) fn first_look(start: Start, touched: Timestamp, started: Timestamp, there: &[Entry]) -> Self {
         match start {
             Start::All => Self::default(),
             Start::Since(since) => Self { delivered_since: Some(since), ..Self::default() },
             Start::Now => {
-                let mut latest: Vec<&Entry> =
-                    there.iter().filter(|entry| entry.changed > touched.minus(COARSE)).collect();
+                let recent =
+                    |entry: &&Entry| entry.changed > touched.minus(COARSE) && entry.changed < started;
+                let mut latest: Vec<&Entry> = there.iter().filter(recent).collect();
                 latest.sort_by_key(|entry| std::cmp::Reverse(entry.changed));
                 let (named, more) = latest.split_at(latest.len().min(MOST_NAMES));
                 let before = more.first().map_or(touched.minus(COARSE), |entry| entry.changed);
@@ -176,7 +178,7 @@ mod tests {
     fn what_was_there_is_old_and_what_comes_is_new() {
         let there: Vec<Entry> =
             (0..1000).map(|n| entry(&format!("{}.M1P{n}.host", 1_600_000_000 + n), NOW)).collect();
-        let cursor = MaildirCursor::first_look(Start::Now, NOW, &there);
+        let cursor = MaildirCursor::first_look(Start::Now, NOW, NOW.plus(COARSE), &there);
         assert!(cursor.to_cursor().0.len() < 2048);
         assert_eq!(MaildirCursor::parse(&cursor.to_cursor()), Some(cursor.clone()));
         assert!(there.iter().all(|entry| cursor.is_old(entry)));
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_start_by_date_goes_by_the_delivery() {
-        let cursor = MaildirCursor::first_look(Start::Since(NOW), NOW, &[]);
+        let cursor = MaildirCursor::first_look(Start::Since(NOW), NOW, NOW, &[]);
         assert!(cursor.is_old(&entry("1699999999.M1P1.host", NOW)));
         assert!(!cursor.is_old(&entry("1700000000.M1P1.host", NOW)));
     }

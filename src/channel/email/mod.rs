@@ -60,7 +60,11 @@ use crate::{
         attachment::{Attachment, Whereabouts},
         ids::{BlobId, MailId, MailboxName},
     },
-    runtime::{byte_stream::ByteStream, clock::Clock, shutdown::Shutdown},
+    runtime::{
+        byte_stream::ByteStream,
+        clock::{Clock, Timestamp},
+        shutdown::Shutdown,
+    },
     spool::{Spool, SpoolError},
 };
 
@@ -83,6 +87,7 @@ pub struct Mailbox {
     shared: Shared,
     outbox: Outbox,
     health: Reporter,
+    started: Timestamp,
 }
 
 impl Shared {
@@ -112,7 +117,8 @@ impl Mailbox {
             OutboxSettings::Directory(directory) => Outbox::Directory(directory.clone()),
         };
         let health = Reporter::new(settings.name.clone(), shared.clock.clone());
-        Self { settings, shared, outbox, health }
+        let started = shared.clock.now();
+        Self { settings, shared, outbox, health, started }
     }
 
     pub fn name(&self) -> &MailboxName {
@@ -142,7 +148,8 @@ impl Mailbox {
             }
             InboxSettings::Maildir(path) => {
                 let watch = self.shared.directories.clone();
-                Maildir { settings, path, door, clock, watch }.run(&self.health, shutdown).await;
+                let started = self.started;
+                Maildir { settings, path, door, clock, started, watch }.run(&self.health, shutdown).await;
             }
         }
     }

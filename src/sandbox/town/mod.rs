@@ -77,6 +77,7 @@ pub struct Town {
     pub post: PostOffice,
     pub jonas: Penpal,
     pub folder: Folder,
+    http: SocketAddr,
 }
 
 /// Why there is no town.
@@ -122,10 +123,10 @@ impl Town {
         };
         let file = config.write(folder.path())?;
         let bridge = BridgeProcess::new(plan.program, file, folder.path().join("bridge.log"));
-        Ok(Self { bridge, telegram, mara, admin, group, desk, post, jonas, folder })
+        Ok(Self { bridge, telegram, mara, admin, group, desk, post, jonas, folder, http })
     }
 
-    /// Starts the bridge, or starts it again, and waits until it listens.
+    /// Starts the bridge, or starts it again, and waits until it takes in what comes from now on.
     pub async fn start_bridge(&self) -> Result<(), TownError> {
         self.start_bridge_with(&[]).await
     }
@@ -135,7 +136,7 @@ impl Town {
         let before = self.telegram.polls();
         self.bridge.start_with(options)?;
         let listens = async {
-            while self.telegram.polls() == before {
+            while self.telegram.polls() == before || !self.is_ready().await {
                 if !self.bridge.is_running() {
                     return Err(TownError::Ended(self.bridge.last_words()));
                 }
@@ -144,6 +145,12 @@ impl Town {
             Ok(())
         };
         timeout(START, listens).await.unwrap_or_else(|_| Err(TownError::NotReady(self.bridge.last_words())))
+    }
+
+    /// By its own word.
+    async fn is_ready(&self) -> bool {
+        let asked = reqwest::get(format!("http://{}/readyz", self.http)).await;
+        asked.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// A code for an account; asks again while the bridge's door is not open yet.
