@@ -77,6 +77,11 @@ impl BridgeProcess {
         self.child().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Its process id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.is_running().then(|| self.child().as_ref().map(Child::id)).flatten()
+    }
+
     /// The last lines of its log.
     pub fn last_words(&self) -> String {
         let text = File::open(&self.log).and_then(io::read_to_string).unwrap_or_default();

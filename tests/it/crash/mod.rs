@@ -4,6 +4,7 @@ mod each_step;
 mod ground;
 mod mail_sink;
 mod reaper;
+mod soak;
 mod tally;
 mod traffic;
 
