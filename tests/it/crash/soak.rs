@@ -1,6 +1,7 @@
 //! Mixed traffic with faults and no kills for as long as one likes: what the bridge takes of the machine after
 //! five minutes stands beside what it takes at the end.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +21,6 @@ const A_SECOND: usize = 2;
 const WARM: Duration = Duration::from_secs(300);
 
 /// What the bridge takes of the machine.
-#[derive(Debug)]
 struct Takes {
     memory_kib: u64,
     files: usize,
@@ -52,14 +52,14 @@ async fn soak() {
     }
     let (spoken, at_the_end) = (crowd.spoken(), takes(&ground));
     if let Some((spoken, warm)) = &warm {
-        println!("after {WARM:?}: {spoken} messages, {warm:?}");
+        println!("after {WARM:?}: {spoken} messages, {warm}");
     }
-    println!("after {minutes} min: {spoken} messages, {at_the_end:?}");
+    println!("after {minutes} min: {spoken} messages, {at_the_end}");
     ground.desk.faults().stop();
     ground.telegram.faults().stop();
     ground.sink.stop();
     drains(&ground, &crowd).await;
-    println!("drained: {:?}", takes(&ground));
+    println!("drained: {}", takes(&ground));
     let left = ground.left();
     let tally = Sides::look(&ground, &crowd).judge(&ground, &crowd, &left);
     println!(
@@ -71,6 +71,13 @@ async fn soak() {
     );
     let wrong = wrongs(&tally);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (memory, files, disk) = (self.memory_kib, self.files, self.disk_kib);
+        write!(f, "{memory} KiB of memory, {files} open files, {disk} KiB on disk")
+    }
 }
 
 fn takes(ground: &Ground) -> Takes {
