@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn town() -> Town {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_ticket-bridge"));
-    let town = Town::build(TownPlan { program, panel_url: None }).await.unwrap();
+    let town = Town::build(TownPlan::new(program)).await.unwrap();
     town.start_bridge().await.unwrap();
     town
 }

@@ -38,7 +38,7 @@ struct Seen {
 impl Seen {
     async fn much() -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_ticket-bridge"));
-        let town = Town::build(TownPlan { program, panel_url: None }).await.unwrap();
+        let town = Town::build(TownPlan::new(program)).await.unwrap();
         town.start_bridge().await.unwrap();
         let backup = town.folder.path().join("backup.jsonl");
         let mut seen = Self { town, backup, chat: Vec::new(), sent: Vec::new() };

@@ -30,8 +30,7 @@ type Field<'a> = (&'a str, Option<&'a str>, &'a [u8]);
 
 impl Visitor {
     async fn comes() -> Self {
-        let town =
-            Town::build(TownPlan { program: PathBuf::from("/nowhere"), panel_url: None }).await.unwrap();
+        let town = Town::build(TownPlan::new(PathBuf::from("/nowhere"))).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stage = Stage::new(Arc::new(town), address);

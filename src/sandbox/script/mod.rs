@@ -19,7 +19,7 @@ use futures::future::BoxFuture;
 use tokio::time::timeout;
 
 use super::bridge_process::BridgeError;
-use super::desk::{DeskError, TicketId};
+use super::desk::{DeskError, Dialect, TicketId};
 use super::post_office::{MailError, PostError};
 use super::telegram::{NoSuchButton, SentMessage};
 use super::town::{LetterError, Town, TownError, TownPlan};
@@ -36,6 +36,8 @@ pub struct Report {
     pub leg: &'static str,
     pub took: Duration,
     pub outcome: Result<(), Why>,
+    /// Why this ticket API cannot do it, so that it was not tried.
+    pub skipped: Option<&'static str>,
 }
 
 /// How all of them went.
@@ -82,14 +84,26 @@ const fn leg(name: &'static str, play: for<'a> fn(&'a Journey) -> BoxFuture<'a, 
     Leg { name, play }
 }
 
+/// What a ticket API has no way of.
+const SKIPPED: &[(Dialect, &str, &str)] = &[(
+    Dialect::Keliweb,
+    "staff reply with a file -> Telegram",
+    "its API has no way of fetching a file of staff; the customer is told to see the panel",
+)];
+
 /// Builds a town, plays every leg and reports each as it ends. Errors: there is no town to play in.
-pub async fn play(program: PathBuf, mut report: impl FnMut(&Report)) -> Result<Score, TownError> {
-    let town = Town::build(TownPlan { program, panel_url: None }).await?;
-    let journey = Journey { town, notes: Mutex::default() };
+pub async fn play(
+    program: PathBuf,
+    dialect: Dialect,
+    mut report: impl FnMut(&Report),
+) -> Result<Score, TownError> {
+    let town = Town::build(TownPlan { dialect, ..TownPlan::new(program) }).await?;
+    let journey = Journey { town, dialect, notes: Mutex::default() };
     let mut score = Score::default();
     for leg in LEGS {
         let told = journey.plays(leg).await;
         match told.outcome {
+            _ if told.skipped.is_some() => {}
             Ok(()) => score.passed += 1,
             Err(_) => score.failed += 1,
         }
@@ -105,6 +119,7 @@ pub async fn play(program: PathBuf, mut report: impl FnMut(&Report)) -> Result<S
 /// A town, and what earlier legs left for later ones.
 struct Journey {
     town: Town,
+    dialect: Dialect,
     notes: Mutex<Notes>,
 }
 
@@ -124,6 +139,10 @@ struct Notes {
 impl Journey {
     async fn plays(&self, leg: &Leg) -> Report {
         let begun = Instant::now();
+        let skipped = SKIPPED.iter().find(|(dialect, name, _)| *dialect == self.dialect && *name == leg.name);
+        if let Some((_, _, why)) = skipped {
+            return Report { leg: leg.name, took: begun.elapsed(), outcome: Ok(()), skipped: Some(why) };
+        }
         let outcome = timeout(LEG, (leg.play)(self)).await;
         let mut outcome = outcome.unwrap_or_else(|_| Err(why(format!("it took longer than {LEG:?}"))));
         if let Err(Why(text)) = &mut outcome
@@ -131,7 +150,7 @@ impl Journey {
         {
             *text = format!("{text} (the bridge does not run; it said: {})", self.town.bridge.last_words());
         }
-        Report { leg: leg.name, took: begun.elapsed(), outcome }
+        Report { leg: leg.name, took: begun.elapsed(), outcome, skipped: None }
     }
 
     fn notes(&self) -> Notes {

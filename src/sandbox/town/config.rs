@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::super::desk::Dialect;
 use super::{Account, HARBOUR, MAIL_SERVER, NORDLICHT, SUPPORT};
 
 /// Where everything is that the bridge talks to.
@@ -13,6 +14,7 @@ pub(super) struct Servers {
     pub(super) telegram_url: String,
     pub(super) telegram_token: String,
     pub(super) admin_chat: i64,
+    pub(super) dialect: Dialect,
     pub(super) desk_url: String,
     pub(super) maildir: PathBuf,
     pub(super) outbox: PathBuf,
@@ -74,10 +76,10 @@ impl Servers {
         line(
             &mut text,
             format_args!(
-                "\n[[ticket_api]]\nname = \"desk\"\nkind = \"paradarum\"\nbase_url = {:?}\n\
-                 key = {{ file = {:?} }}\ndesk_mails_customers = false\nmax_calls_per_second = 100",
+                "\n[[ticket_api]]\nname = \"desk\"\nbase_url = {:?}\ndesk_mails_customers = false\n\
+                 max_calls_per_second = 100\n{}",
                 self.desk_url,
-                key_file(HARBOUR)
+                self.of_dialect()
             ),
         );
         for (account, emails) in [(HARBOUR, "*@harbour.example"), (NORDLICHT, "*@nordlicht.example")] {
@@ -102,6 +104,17 @@ impl Servers {
             ),
         );
         text + TIMING
+    }
+
+    /// The keys that only this ticket API knows.
+    fn of_dialect(&self) -> String {
+        match self.dialect {
+            Dialect::Paradarum => "kind = \"paradarum\"".to_owned(),
+            Dialect::I3d => "kind = \"i3d\"".to_owned(),
+            Dialect::Whmcs => "kind = \"whmcs\"".to_owned(),
+            Dialect::Keliweb => "kind = \"whmcs\"\nprofile = \"keliweb\"".to_owned(),
+            Dialect::Hostup => "kind = \"hostup\"".to_owned(),
+        }
     }
 }
 
@@ -130,6 +143,7 @@ mod tests {
             telegram_url: "http://127.0.0.1:1".to_owned(),
             telegram_token: "7:secret".to_owned(),
             admin_chat: -1001,
+            dialect: Dialect::Paradarum,
             desk_url: "http://127.0.0.1:2".to_owned(),
             maildir: PathBuf::from("/tmp/mail \"dir\""),
             outbox: PathBuf::from("/tmp/out"),

@@ -17,7 +17,7 @@ pub use folder::Folder;
 pub use letters::{Letter, LetterError, LetterFile, Letters, Penpal, threads};
 
 use super::bridge_process::{BridgeError, BridgeProcess};
-use super::desk::{DeskError, DeskOptions, DeskStandIn};
+use super::desk::{DeskError, DeskOptions, DeskStandIn, Dialect};
 use super::post_office::PostOffice;
 use super::telegram::{ChatKind, Group, Options, Person, Role, TelegramStandIn};
 
@@ -61,8 +61,17 @@ pub struct Account {
 pub struct TownPlan {
     /// The bridge's program.
     pub program: PathBuf,
+    /// Which ticket API the desk speaks.
+    pub dialect: Dialect,
     /// Where a person sees a ticket; alerts link there. `{id}` stands for its number.
     pub panel_url: Option<String>,
+}
+
+impl TownPlan {
+    /// A town whose desk speaks Paradarum's contract.
+    pub fn new(program: PathBuf) -> Self {
+        Self { program, dialect: Dialect::Paradarum, panel_url: None }
+    }
 }
 
 /// Everybody, and everything between them. It ends with this value: the bridge is killed, the folder removed.
@@ -104,7 +113,8 @@ impl Town {
         let group = telegram.group("Support alerts", ChatKind::Supergroup);
         let mara = telegram.person(MARA, "en");
         let admin = group.admits(&telegram.person("Ada", "en"), Role::Creator);
-        let desk = DeskStandIn::start(DeskOptions::default()).await?;
+        let desk =
+            DeskStandIn::start(DeskOptions { dialect: plan.dialect, ..DeskOptions::default() }).await?;
         for account in [HARBOUR, NORDLICHT] {
             desk.add_account(account.id, account.key);
         }
@@ -115,6 +125,7 @@ impl Town {
             telegram_url: telegram.base_url(),
             telegram_token: telegram.token(),
             admin_chat: group.id(),
+            dialect: plan.dialect,
             desk_url: desk.base_url(),
             maildir: post.maildir().to_owned(),
             outbox: post.outbox().to_owned(),
