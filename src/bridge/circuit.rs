@@ -41,6 +41,8 @@ struct State {
     /// While open: no call before then, after it one at a time.
     open_until: Option<Timestamp>,
     openings: u32,
+    /// No call at all, until somebody gives the account a key that can be used.
+    stopped: bool,
 }
 
 impl Circuits {
@@ -55,6 +57,7 @@ impl Circuits {
         for guarded in guards(api, account) {
             let Some(state) = states.get_mut(&guarded) else { continue };
             match state.open_until {
+                Some(_) if state.stopped => return Err(now.plus(self.backoff.next(state.openings))),
                 Some(until) if until > now => return Err(until),
                 Some(_) => state.open_until = Some(now.plus(self.backoff.next(state.openings))),
                 None => {}
@@ -67,8 +70,42 @@ impl Circuits {
     pub fn succeeded(&self, api: &ApiName, account: &AccountName) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         for guarded in guards(api, account) {
+            if states.get(&guarded).is_some_and(|state| !state.stopped) {
+                states.remove(&guarded);
+            }
+        }
+    }
+
+    /// The account's key cannot be used: no call is made for it, not even to see whether it is over.
+    pub fn stop(&self, api: &ApiName, account: &AccountName, why: &str, now: Timestamp) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = Guarded::Account(api.clone(), account.clone());
+        let state = states.entry(guarded).or_insert_with(|| State { since: now, ..State::default() });
+        if !state.stopped {
+            let openings = state.openings.saturating_add(1);
+            *state = State {
+                why: why.to_owned(),
+                open_until: Some(now),
+                openings,
+                stopped: true,
+                ..state.clone()
+            };
+        }
+    }
+
+    /// The account has a key that can be tried.
+    pub fn go_on(&self, api: &ApiName, account: &AccountName) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = Guarded::Account(api.clone(), account.clone());
+        if states.get(&guarded).is_some_and(|state| state.stopped) {
             states.remove(&guarded);
         }
+    }
+
+    /// The account is gone, or has another key.
+    pub fn forget(&self, api: &ApiName, account: &AccountName) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.remove(&Guarded::Account(api.clone(), account.clone()));
     }
 
     /// A call failed in a way that may be the API's trouble rather than the message's.
@@ -166,5 +203,22 @@ mod tests {
         circuits.unauthorized(&api, &account, "401", now);
         assert!(circuits.admits(&api, &account, now).is_err());
         assert_eq!(circuits.admits(&api, &AccountName::new("other"), now), Ok(()));
+    }
+
+    #[test]
+    fn a_stopped_account_is_not_tried_until_it_has_another_key() {
+        let (circuits, api, account) = circuits();
+        let now = Timestamp::from_secs(1000);
+        circuits.stop(&api, &account, "sealed with another key", now);
+        circuits.succeeded(&api, &account);
+        for later in [0, 60, 100_000] {
+            let later = now.plus(Duration::from_secs(later));
+            assert!(circuits.admits(&api, &account, later).unwrap_err() > later, "no probe");
+        }
+        assert!(circuits.is_open(&api, &account));
+        assert_eq!(circuits.troubles()[0].why, "sealed with another key");
+        assert_eq!(circuits.admits(&api, &AccountName::new("other"), now), Ok(()));
+        circuits.go_on(&api, &account);
+        assert_eq!(circuits.admits(&api, &account, now), Ok(()));
     }
 }

@@ -25,6 +25,7 @@ pub mod digest;
 pub mod filing;
 pub mod gather;
 pub mod held;
+pub mod hints;
 pub mod intake;
 pub mod interruption;
 pub mod lanes;
