@@ -49,8 +49,7 @@ if (!function_exists('ticket_bridge_setting')) {
     /** Sends one hint. $tickets are the fields that name tickets; $client is a client's id or null. */
     function ticket_bridge_hint($event, array $tickets, $client = null)
     {
-        // Several hooks of one page that say the same are one; a bridge that does not answer is asked once.
-        static $sent = [];
+        // A bridge that does not answer is asked once: a page waits for it no longer.
         static $failed = false;
         try {
             $url = ticket_bridge_setting('TICKET_BRIDGE_HOOK_URL');
@@ -63,10 +62,9 @@ if (!function_exists('ticket_bridge_setting')) {
                 $hint['account'] = (string) $client;
             }
             $body = json_encode($hint);
-            if ($body === false || isset($sent[$body])) {
+            if ($body === false) {
                 return;
             }
-            $sent[$body] = true;
             $stamp = (string) time();
             $timeout = max(1, (int) ticket_bridge_setting('TICKET_BRIDGE_HOOK_TIMEOUT'));
             $call = curl_init($url);

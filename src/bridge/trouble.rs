@@ -1,6 +1,9 @@
 //! Trouble that lasts becomes an alert: once when it is certain, and once when it is over.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -225,7 +228,8 @@ fn judge(
     }
     // After a start a circuit is closed until somebody tried; that alone doesn't end a trouble.
     let settled = now.since(began) >= patience.notice;
-    let is_over = |key: &String| !observed.iter().any(|trouble| trouble.key == *key);
+    let lasting: HashSet<&String> = observed.iter().map(|trouble| &trouble.key).collect();
+    let is_over = |key: &String| !lasting.contains(key);
     let known =
         told.iter().filter(|_| settled).chain(unsaid.iter().filter(|(key, _)| !told.contains_key(*key)));
     let over = known.filter(|(key, _)| is_over(key));

@@ -8,6 +8,8 @@ mod account_look;
 mod agenda;
 mod baseline;
 mod calls;
+#[cfg(test)]
+mod crowd_tests;
 mod endings;
 mod failing;
 mod heat;
