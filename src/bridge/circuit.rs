@@ -12,6 +12,8 @@ use crate::{
 
 /// So many failed calls in a row, with no success between, open an API's circuit.
 const FAILURES: u32 = 5;
+/// So many stopped accounts of one API are told one by one; more are one trouble.
+const MOST_STOPPED: usize = 20;
 
 /// What a circuit guards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +21,8 @@ pub enum Guarded {
     Api(ApiName),
     /// One account's credentials at its API.
     Account(ApiName, AccountName),
+    /// The keys of many accounts at one API, none of which can be used: one trouble, not thousands.
+    Keys(ApiName),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,15 +131,31 @@ impl Circuits {
     /// Everything that is open, for alerts and health.
     pub fn troubles(&self) -> Vec<Trouble> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped: HashMap<&ApiName, Vec<&State>> = HashMap::new();
+        for (guarded, state) in states.iter().filter(|(_, state)| state.stopped) {
+            if let Guarded::Account(api, _) = guarded {
+                stopped.entry(api).or_default().push(state);
+            }
+        }
+        stopped.retain(|_, states| states.len() > MOST_STOPPED);
+        let told = |guarded: &Guarded, state: &State| match guarded {
+            Guarded::Account(api, _) if state.stopped => !stopped.contains_key(api),
+            _ => state.open_until.is_some(),
+        };
         let mut open: Vec<Trouble> = states
             .iter()
-            .filter(|(_, state)| state.open_until.is_some())
+            .filter(|(guarded, state)| told(guarded, state))
             .map(|(guarded, state)| Trouble {
                 guarded: guarded.clone(),
                 since: state.since,
                 why: state.why.clone(),
             })
             .collect();
+        open.extend(stopped.into_iter().filter_map(|(api, states)| {
+            let oldest = states.iter().min_by_key(|state| state.since)?;
+            let why = format!("{} accounts are stopped, each because {}", states.len(), oldest.why);
+            Some(Trouble { guarded: Guarded::Keys(api.clone()), since: oldest.since, why })
+        }));
         open.sort_by(|a, b| a.guarded.cmp(&b.guarded));
         open
     }
@@ -220,5 +240,20 @@ mod tests {
         assert_eq!(circuits.admits(&api, &AccountName::new("other"), now), Ok(()));
         circuits.go_on(&api, &account);
         assert_eq!(circuits.admits(&api, &account, now), Ok(()));
+    }
+
+    #[test]
+    fn many_stopped_accounts_are_one_trouble() {
+        let (circuits, api, _) = circuits();
+        for number in 0..=MOST_STOPPED {
+            let account = AccountName::new(number.to_string());
+            circuits.stop(&api, &account, "its key does not open", Timestamp::from_secs(1000));
+        }
+        let troubles = circuits.troubles();
+        assert_eq!(troubles.len(), 1);
+        assert_eq!(troubles[0].guarded, Guarded::Keys(api.clone()));
+        assert!(troubles[0].why.starts_with("21 accounts are stopped"), "{}", troubles[0].why);
+        circuits.go_on(&api, &AccountName::new("0"));
+        assert_eq!(circuits.troubles().len(), MOST_STOPPED);
     }
 }

@@ -34,6 +34,7 @@ pub mod linking;
 pub mod loop_guard;
 pub mod membership;
 pub mod notes;
+mod observed;
 pub mod outcome;
 pub mod provenance;
 pub mod question;

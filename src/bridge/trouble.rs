@@ -14,6 +14,7 @@ use crate::{
         alerts::{self, Tell},
         circuit::Guarded,
         context::Bridge,
+        observed::{Observed, QUEUE, STORE, key, observe, source_key},
         provenance::day_and_time,
     },
     model::{
@@ -22,11 +23,7 @@ use crate::{
         job::NewJob,
     },
     runtime::{clock::Timestamp, shutdown::Shutdown},
-    store::{
-        StoreError,
-        change::Change,
-        rows::{Health, Notice},
-    },
+    store::{StoreError, change::Change, rows::Notice},
 };
 
 /// A source or a way out, as whoever starts it adapts its health.
@@ -73,22 +70,6 @@ pub async fn run(bridge: Bridge, sources: Vec<Watched>, shutdown: Shutdown) {
     }
 }
 
-/// One thing that is in trouble now.
-#[derive(Clone, Debug, PartialEq)]
-struct Observed {
-    key: String,
-    what: String,
-    since: Timestamp,
-    error: String,
-    meaning: String,
-    todo: Option<String>,
-    /// Not held back.
-    at_once: bool,
-    keeps: Option<Duration>,
-    account: Option<AccountName>,
-    mailbox: Option<MailboxName>,
-}
-
 /// What admins know; kept as notices, so that a restart tells nothing twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Told {
@@ -119,7 +100,9 @@ impl Watch {
         let accounts = bridge.store.accounts()?;
         let of_accounts =
             accounts.iter().map(|account| key(&Guarded::Account(account.api.clone(), account.name.clone())));
-        let of_apis = bridge.apis.keys().map(|api| key(&Guarded::Api(api.clone())));
+        let of_apis = bridge.apis.keys().flat_map(|api| {
+            [Guarded::Api(api.clone()), Guarded::Keys(api.clone())].map(|guarded| key(&guarded))
+        });
         let of_sources = sources.iter().map(|source| source_key(&source.name));
         let own = [STORE, QUEUE].map(str::to_owned);
         for key in of_sources.chain(of_apis).chain(of_accounts).chain(own) {
@@ -176,8 +159,6 @@ impl Watch {
     }
 }
 
-const STORE: &str = "store";
-const QUEUE: &str = "queue";
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 impl Observed {
@@ -246,90 +227,6 @@ fn since(say: &Say) -> Timestamp {
     }
 }
 
-fn observe(bridge: &Bridge, sources: &[Watched], now: Timestamp) -> Vec<Observed> {
-    let mut observed: Vec<Observed> = sources.iter().filter_map(of_source).collect();
-    observed.extend(bridge.circuits.troubles().into_iter().map(|trouble| of_circuit(&trouble)));
-    if let Health::Broken { since, why } = &*bridge.store.health().borrow() {
-        observed.push(Observed {
-            what: "The store".to_owned(),
-            meaning: "nothing is taken in and nothing goes out; nothing is lost".to_owned(),
-            todo: Some("make room on the disk of the state directory".to_owned()),
-            ..plain(STORE, *since, why)
-        });
-    }
-    // A queue that does not move is news only where nothing else explains it.
-    if observed.is_empty()
-        && let Some(trouble) = of_queue(bridge, now)
-    {
-        observed.push(trouble);
-    }
-    observed
-}
-
-fn of_source(source: &Watched) -> Option<Observed> {
-    let trouble = source.trouble.borrow().clone()?;
-    Some(Observed {
-        what: source.name.clone(),
-        meaning: source.meaning.clone(),
-        todo: source.todo.clone(),
-        at_once: trouble.stopped,
-        keeps: source.keeps,
-        mailbox: source.mailbox.clone(),
-        ..plain(&source_key(&source.name), trouble.since, &trouble.what)
-    })
-}
-
-fn of_circuit(trouble: &crate::bridge::circuit::Trouble) -> Observed {
-    let plain = plain(&key(&trouble.guarded), trouble.since, &trouble.why);
-    match &trouble.guarded {
-        Guarded::Api(api) => Observed {
-            what: format!("The ticket system {api}"),
-            meaning: "messages of customers wait and are filed in order once it answers".to_owned(),
-            ..plain
-        },
-        Guarded::Account(api, account) => Observed {
-            what: format!("The key of account {account} at {api}"),
-            meaning: "messages of this account wait and are filed once the key works".to_owned(),
-            todo: Some(format!("check the key of {account}")),
-            at_once: true,
-            account: Some(account.clone()),
-            ..plain
-        },
-    }
-}
-
-/// Jobs may wait for people; one that waits longer than any of them is stuck.
-fn of_queue(bridge: &Bridge, now: Timestamp) -> Option<Observed> {
-    let timing = &bridge.timing;
-    let most = (timing.held_lane * 2)
-        .max(timing.ask_timeout * 2)
-        .max(timing.parked_create_wait * 2)
-        .max(timing.smtp_unknown_again * 2);
-    let depth = bridge.store.depth();
-    let oldest = depth.oldest.filter(|oldest| now.since(*oldest) >= most)?;
-    Some(Observed {
-        what: "The queue".to_owned(),
-        meaning: "something does not get to its ticket or its customer".to_owned(),
-        todo: Some("look at it with `ticket-bridge queue list`".to_owned()),
-        ..plain(QUEUE, oldest, &format!("{} items wait, the oldest since then", depth.live))
-    })
-}
-
-fn plain(key: &str, since: Timestamp, error: &str) -> Observed {
-    Observed {
-        key: key.to_owned(),
-        what: String::new(),
-        since,
-        error: error.to_owned(),
-        meaning: String::new(),
-        todo: None,
-        at_once: false,
-        keeps: None,
-        account: None,
-        mailbox: None,
-    }
-}
-
 /// When Telegram itself is down, this line is all that shows until it is back.
 fn log(say: &Say) {
     match say {
@@ -375,17 +272,6 @@ fn alert(bridge: &Bridge, say: &Say, now: Timestamp) -> Option<NewJob> {
     let key = format!("alert/{template}/{}/{}", now.as_millis(), line.chars().take(80).collect::<String>());
     let told = Tell { kind: AlertKind::Trouble, template, values, line, about: None, actions: Vec::new() };
     alerts::tell(bridge, account.as_ref(), mailbox.as_ref(), key, told)
-}
-
-fn key(guarded: &Guarded) -> String {
-    match guarded {
-        Guarded::Api(api) => format!("api/{api}"),
-        Guarded::Account(api, account) => format!("account/{api}/{account}"),
-    }
-}
-
-fn source_key(name: &str) -> String {
-    format!("source/{name}")
 }
 
 fn notice_key(key: &str) -> String {

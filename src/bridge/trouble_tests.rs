@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bridge::delivery::world::World;
+use crate::bridge::observed::plain;
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_700_000_000 + secs)
