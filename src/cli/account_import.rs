@@ -56,7 +56,6 @@ pub(super) fn run(file: &Path, dry_run: bool, remote: &Remote, output: &mut Outp
             .hint(format!("Its first line names the columns: {}", COLUMNS.join(",")))
     })?;
     let lines = rows.len() + wrong.len();
-    let rows = send(rows, true, remote, &mut wrong, &mut |_, _| ())?;
     let mut tally = Tally::default();
     let mut count = |row: &Row, imported: &Imported| match imported {
         Imported::Added => tally.added += 1,
@@ -68,7 +67,12 @@ pub(super) fn run(file: &Path, dry_run: bool, remote: &Remote, output: &mut Outp
         Imported::Same => tally.same += 1,
         Imported::Refused(_) => {}
     };
-    send(rows, dry_run, remote, &mut wrong, &mut count)?;
+    if dry_run {
+        send(rows, true, remote, &mut wrong, &mut count)?;
+    } else {
+        let good = send(rows, true, remote, &mut wrong, &mut |_, _| ())?;
+        send(good, false, remote, &mut wrong, &mut count)?;
+    }
     wrong.sort_by_key(|wrong| wrong.line);
     for wrong in &wrong {
         output.complain(&format!("line {}: {}", wrong.line, wrong.why));
