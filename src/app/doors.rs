@@ -15,6 +15,7 @@ use crate::{
     http::{
         self, admin_api,
         health::{self, Doctor, Reason},
+        hooks,
     },
     runtime::{shutdown::Shutdown, tasks::Tasks, telemetry::Metrics},
 };
@@ -45,7 +46,9 @@ impl Doors<'_> {
             .map_err(|source| StartError::Door { door: http.listen.to_string(), source })?;
         let doctor =
             Doctor { bridge: self.bridge.clone(), sources: sources(self.watched), metrics: self.metrics };
-        let mut router = health::router(doctor).merge(self.webhook.unwrap_or_default());
+        let mut router = health::router(doctor)
+            .merge(hooks::router(self.bridge.clone()))
+            .merge(self.webhook.unwrap_or_default());
         if let Some(token) = &http.admin_token {
             let admin = admin_api::router(self.bridge.clone());
             router = router.merge(admin_api::bearer(admin, token.clone()));

@@ -17,6 +17,7 @@ use crate::{
         address_book::AddressBook,
         circuit::Circuits,
         context::{AccountRules, Bridge, Parts},
+        hints::Hints,
         intake, lanes,
         sources::SourceTrouble,
         staff_watch, trouble,
@@ -26,6 +27,7 @@ use crate::{
     model::{
         account::Account,
         ids::{AccountName, ApiName, ChatId},
+        sealed::SealingKey,
     },
     runtime::{
         backoff::{Backoff, InvalidBackoff},
@@ -41,8 +43,10 @@ use crate::{
 
 /// Requests that may stand between the channels and the journal.
 const INTAKE_WAITING: usize = 64;
-/// Hints that may wait for the watch of one API; more are dropped, since the poll comes anyway.
-const HINTS_WAITING: usize = 256;
+/// Hints that may stand between the queue of an API's hints and its watch.
+const HINTS_WAITING: usize = 16;
+/// Accounts that one transaction writes.
+const ACCOUNTS_AT_ONCE: usize = 500;
 /// What is kept no longer is dropped this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
@@ -167,11 +171,14 @@ async fn build(
         mailboxes: mailboxes.iter().map(|mailbox| (mailbox.name(), mailbox.side())).collect(),
         accounts: accounts(config),
         addresses,
+        sealing: config.secret_key.as_ref().map(SealingKey::new),
+        hints: hints(config),
         language: config.language.clone(),
         timing: config.timing.clone(),
         limits: config.limits.clone(),
         circuits: Circuits::new(Backoff::new(config.timing.retry_min, config.timing.retry_max)?),
     });
+    stop_unopened(&bridge)?;
     Ok(Built { bridge, telegram, mailboxes })
 }
 
@@ -194,12 +201,35 @@ async fn remember_accounts(store: &Store, config: &Config) -> Result<(), StoreEr
             api: ApiName::new(&account.ticket_api),
             remote: account.id.clone(),
             emails: account.emails.iter().map(ToString::to_string).collect(),
+            key: None,
         };
-        if store.account(&account.name)?.as_ref() != Some(&account) {
+        let known = store.account(&account.name)?;
+        // A key that it was given before it stood here stays, but is never shown to another system.
+        let key = known.as_ref().filter(|known| known.api == account.api).and_then(|known| known.key.clone());
+        let account = Account { key, ..account };
+        if known.as_ref() != Some(&account) {
             changes.push(Change::Account(account));
         }
     }
-    if changes.is_empty() { Ok(()) } else { store.apply(changes).await }
+    for changes in changes.chunks(ACCOUNTS_AT_ONCE) {
+        store.apply(changes.to_vec()).await?;
+    }
+    Ok(())
+}
+
+/// Accounts whose own key cannot be opened are known to be stopped before anybody asks.
+fn stop_unopened(bridge: &Bridge) -> Result<(), StoreError> {
+    for account in bridge.store.accounts()?.iter().filter(|account| account.key.is_some()) {
+        bridge.access(account);
+    }
+    Ok(())
+}
+
+/// One secret for each ticket API that may send hints.
+fn hints(config: &Config) -> Hints {
+    let common = config.http.as_ref().and_then(|http| http.hook_secret.clone());
+    let secret = |api: &crate::config::TicketApi| Some((ApiName::new(&api.name), common.clone()?));
+    Hints::new(config.ticket_apis.iter().filter_map(secret))
 }
 
 fn accounts(config: &Config) -> HashMap<AccountName, AccountRules> {
@@ -218,8 +248,13 @@ fn watch_staff(tasks: &Tasks, bridge: &Bridge, api: &ApiName, shutdown: &Shutdow
         let (bridge, api, shutdown) = (bridge.clone(), api.clone(), shutdown.clone());
         let (hint, hints) = mpsc::channel(HINTS_WAITING);
         async move {
-            staff_watch::run(bridge, api, hints, shutdown).await;
-            drop(hint); // Its other end must live as long as the watch does.
+            // The sender must live as long as the watch does.
+            let forward = bridge.hints.forward(&api, hint.clone(), &bridge.clock);
+            tokio::select! {
+                () = staff_watch::run(bridge.clone(), api.clone(), hints, shutdown) => {}
+                () = forward => {}
+            }
+            drop(hint);
         }
     });
 }

@@ -12,6 +12,8 @@ use crate::{
 
 /// So many failed calls in a row, with no success between, open an API's circuit.
 const FAILURES: u32 = 5;
+/// So many stopped accounts of one API are told one by one; more are one trouble.
+const MOST_STOPPED: usize = 20;
 
 /// What a circuit guards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +21,8 @@ pub enum Guarded {
     Api(ApiName),
     /// One account's credentials at its API.
     Account(ApiName, AccountName),
+    /// The keys of many accounts at one API, none of which can be used: one trouble, not thousands.
+    Keys(ApiName),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ struct State {
     /// While open: no call before then, after it one at a time.
     open_until: Option<Timestamp>,
     openings: u32,
+    /// No call at all, until somebody gives the account a key that can be used.
+    stopped: bool,
 }
 
 impl Circuits {
@@ -55,6 +61,7 @@ impl Circuits {
         for guarded in guards(api, account) {
             let Some(state) = states.get_mut(&guarded) else { continue };
             match state.open_until {
+                Some(_) if state.stopped => return Err(now.plus(self.backoff.next(state.openings))),
                 Some(until) if until > now => return Err(until),
                 Some(_) => state.open_until = Some(now.plus(self.backoff.next(state.openings))),
                 None => {}
@@ -67,8 +74,42 @@ impl Circuits {
     pub fn succeeded(&self, api: &ApiName, account: &AccountName) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         for guarded in guards(api, account) {
+            if states.get(&guarded).is_some_and(|state| !state.stopped) {
+                states.remove(&guarded);
+            }
+        }
+    }
+
+    /// The account's key cannot be used: no call is made for it, not even to see whether it is over.
+    pub fn stop(&self, api: &ApiName, account: &AccountName, why: &str, now: Timestamp) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = Guarded::Account(api.clone(), account.clone());
+        let state = states.entry(guarded).or_insert_with(|| State { since: now, ..State::default() });
+        if !state.stopped {
+            let openings = state.openings.saturating_add(1);
+            *state = State {
+                why: why.to_owned(),
+                open_until: Some(now),
+                openings,
+                stopped: true,
+                ..state.clone()
+            };
+        }
+    }
+
+    /// The account has a key that can be tried.
+    pub fn go_on(&self, api: &ApiName, account: &AccountName) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = Guarded::Account(api.clone(), account.clone());
+        if states.get(&guarded).is_some_and(|state| state.stopped) {
             states.remove(&guarded);
         }
+    }
+
+    /// The account is gone, or has another key.
+    pub fn forget(&self, api: &ApiName, account: &AccountName) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.remove(&Guarded::Account(api.clone(), account.clone()));
     }
 
     /// A call failed in a way that may be the API's trouble rather than the message's.
@@ -90,15 +131,31 @@ impl Circuits {
     /// Everything that is open, for alerts and health.
     pub fn troubles(&self) -> Vec<Trouble> {
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped: HashMap<&ApiName, Vec<&State>> = HashMap::new();
+        for (guarded, state) in states.iter().filter(|(_, state)| state.stopped) {
+            if let Guarded::Account(api, _) = guarded {
+                stopped.entry(api).or_default().push(state);
+            }
+        }
+        stopped.retain(|_, states| states.len() > MOST_STOPPED);
+        let told = |guarded: &Guarded, state: &State| match guarded {
+            Guarded::Account(api, _) if state.stopped => !stopped.contains_key(api),
+            _ => state.open_until.is_some(),
+        };
         let mut open: Vec<Trouble> = states
             .iter()
-            .filter(|(_, state)| state.open_until.is_some())
+            .filter(|(guarded, state)| told(guarded, state))
             .map(|(guarded, state)| Trouble {
                 guarded: guarded.clone(),
                 since: state.since,
                 why: state.why.clone(),
             })
             .collect();
+        open.extend(stopped.into_iter().filter_map(|(api, states)| {
+            let oldest = states.iter().min_by_key(|state| state.since)?;
+            let why = format!("{} accounts are stopped, each because {}", states.len(), oldest.why);
+            Some(Trouble { guarded: Guarded::Keys(api.clone()), since: oldest.since, why })
+        }));
         open.sort_by(|a, b| a.guarded.cmp(&b.guarded));
         open
     }
@@ -166,5 +223,37 @@ mod tests {
         circuits.unauthorized(&api, &account, "401", now);
         assert!(circuits.admits(&api, &account, now).is_err());
         assert_eq!(circuits.admits(&api, &AccountName::new("other"), now), Ok(()));
+    }
+
+    #[test]
+    fn a_stopped_account_is_not_tried_until_it_has_another_key() {
+        let (circuits, api, account) = circuits();
+        let now = Timestamp::from_secs(1000);
+        circuits.stop(&api, &account, "sealed with another key", now);
+        circuits.succeeded(&api, &account);
+        for later in [0, 60, 100_000] {
+            let later = now.plus(Duration::from_secs(later));
+            assert!(circuits.admits(&api, &account, later).unwrap_err() > later, "no probe");
+        }
+        assert!(circuits.is_open(&api, &account));
+        assert_eq!(circuits.troubles()[0].why, "sealed with another key");
+        assert_eq!(circuits.admits(&api, &AccountName::new("other"), now), Ok(()));
+        circuits.go_on(&api, &account);
+        assert_eq!(circuits.admits(&api, &account, now), Ok(()));
+    }
+
+    #[test]
+    fn many_stopped_accounts_are_one_trouble() {
+        let (circuits, api, _) = circuits();
+        for number in 0..=MOST_STOPPED {
+            let account = AccountName::new(number.to_string());
+            circuits.stop(&api, &account, "its key does not open", Timestamp::from_secs(1000));
+        }
+        let troubles = circuits.troubles();
+        assert_eq!(troubles.len(), 1);
+        assert_eq!(troubles[0].guarded, Guarded::Keys(api.clone()));
+        assert!(troubles[0].why.starts_with("21 accounts are stopped"), "{}", troubles[0].why);
+        circuits.go_on(&api, &AccountName::new("0"));
+        assert_eq!(circuits.troubles().len(), MOST_STOPPED);
     }
 }

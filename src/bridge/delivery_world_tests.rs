@@ -265,8 +265,8 @@ impl World {
             bridge: None,
         };
         world.open();
-        let account =
-            Account { name: acme(), api: desk(), remote: "7".into(), emails: vec!["*@acme.example".into()] };
+        let emails = vec!["*@acme.example".into()];
+        let account = Account { name: acme(), api: desk(), remote: "7".into(), emails, key: None };
         world.bridge().store.apply(vec![Change::Account(account), Change::Link(link())]).await.unwrap();
         world
     }
@@ -340,6 +340,8 @@ impl World {
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
             accounts: HashMap::new(),
             addresses: AddressBook::default(),
+            sealing: None,
+            hints: Default::default(),
             language: "en".into(),
             timing: Timing::default(),
             limits: Limits::default(),

@@ -285,6 +285,8 @@ impl Town {
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
             accounts: HashMap::from([(account.clone(), AccountRules::default())]),
             addresses: AddressBook::default(),
+            sealing: None,
+            hints: Default::default(),
             language: "en".to_owned(),
             timing,
             limits,
@@ -293,7 +295,7 @@ impl Town {
         change(&mut parts);
         let bridge = Bridge::new(parts);
         let emails = vec!["*@acme.example".to_owned()];
-        let acme = Account { name: account, api, remote: "123".to_owned(), emails };
+        let acme = Account { name: account, api, remote: "123".to_owned(), emails, key: None };
         bridge.store.apply(vec![Change::Account(acme)]).await.unwrap();
         bridge.addresses.reload(&bridge.store).unwrap();
         let (intake, requests) = Intake::new(spool, 8);

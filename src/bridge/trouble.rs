@@ -1,6 +1,9 @@
 //! Trouble that lasts becomes an alert: once when it is certain, and once when it is over.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,6 +13,7 @@ use crate::{
         alerts::{self, Tell},
         circuit::Guarded,
         context::Bridge,
+        observed::{Observed, QUEUE, STORE, key, observe, source_key},
         provenance::day_and_time,
         sources::Watched,
     },
@@ -19,11 +23,7 @@ use crate::{
         job::NewJob,
     },
     runtime::{clock::Timestamp, shutdown::Shutdown},
-    store::{
-        StoreError,
-        change::Change,
-        rows::{Health, Notice},
-    },
+    store::{StoreError, change::Change, rows::Notice},
 };
 
 /// Watches until shutdown. Must run for as long as the bridge does.
@@ -46,22 +46,6 @@ pub async fn run(bridge: Bridge, sources: Vec<Watched>, shutdown: Shutdown) {
             return;
         }
     }
-}
-
-/// One thing that is in trouble now.
-#[derive(Clone, Debug, PartialEq)]
-struct Observed {
-    key: String,
-    what: String,
-    since: Timestamp,
-    error: String,
-    meaning: String,
-    todo: Option<String>,
-    /// Not held back.
-    at_once: bool,
-    keeps: Option<Duration>,
-    account: Option<AccountName>,
-    mailbox: Option<MailboxName>,
 }
 
 /// What admins know; kept as notices, so that a restart tells nothing twice.
@@ -94,7 +78,9 @@ impl Watch {
         let accounts = bridge.store.accounts()?;
         let of_accounts =
             accounts.iter().map(|account| key(&Guarded::Account(account.api.clone(), account.name.clone())));
-        let of_apis = bridge.apis.keys().map(|api| key(&Guarded::Api(api.clone())));
+        let of_apis = bridge.apis.keys().flat_map(|api| {
+            [Guarded::Api(api.clone()), Guarded::Keys(api.clone())].map(|guarded| key(&guarded))
+        });
         let of_sources = sources.iter().map(|source| source_key(&source.name));
         let own = [STORE, QUEUE].map(str::to_owned);
         for key in of_sources.chain(of_apis).chain(of_accounts).chain(own) {
@@ -151,8 +137,6 @@ impl Watch {
     }
 }
 
-const STORE: &str = "store";
-const QUEUE: &str = "queue";
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 impl Observed {
@@ -203,7 +187,8 @@ fn judge(
     }
     // After a start a circuit is closed until somebody tried; that alone doesn't end a trouble.
     let settled = now.since(began) >= patience.notice;
-    let is_over = |key: &String| !observed.iter().any(|trouble| trouble.key == *key);
+    let lasting: HashSet<&String> = observed.iter().map(|trouble| &trouble.key).collect();
+    let is_over = |key: &String| !lasting.contains(key);
     let known =
         told.iter().filter(|_| settled).chain(unsaid.iter().filter(|(key, _)| !told.contains_key(*key)));
     let over = known.filter(|(key, _)| is_over(key));
@@ -217,90 +202,6 @@ fn since(say: &Say) -> Timestamp {
     match say {
         Say::Trouble(trouble) | Say::Deadline(trouble, _) => trouble.since,
         Say::Over(_, told) => told.since,
-    }
-}
-
-fn observe(bridge: &Bridge, sources: &[Watched], now: Timestamp) -> Vec<Observed> {
-    let mut observed: Vec<Observed> = sources.iter().filter_map(of_source).collect();
-    observed.extend(bridge.circuits.troubles().into_iter().map(|trouble| of_circuit(&trouble)));
-    if let Health::Broken { since, why } = &*bridge.store.health().borrow() {
-        observed.push(Observed {
-            what: "The store".to_owned(),
-            meaning: "nothing is taken in and nothing goes out; nothing is lost".to_owned(),
-            todo: Some("make room on the disk of the state directory".to_owned()),
-            ..plain(STORE, *since, why)
-        });
-    }
-    // A queue that does not move is news only where nothing else explains it.
-    if observed.is_empty()
-        && let Some(trouble) = of_queue(bridge, now)
-    {
-        observed.push(trouble);
-    }
-    observed
-}
-
-fn of_source(source: &Watched) -> Option<Observed> {
-    let trouble = source.trouble.borrow().clone()?;
-    Some(Observed {
-        what: source.name.clone(),
-        meaning: source.meaning.clone(),
-        todo: source.todo.clone(),
-        at_once: trouble.stopped,
-        keeps: source.keeps,
-        mailbox: source.mailbox.clone(),
-        ..plain(&source_key(&source.name), trouble.since, &trouble.what)
-    })
-}
-
-fn of_circuit(trouble: &crate::bridge::circuit::Trouble) -> Observed {
-    let plain = plain(&key(&trouble.guarded), trouble.since, &trouble.why);
-    match &trouble.guarded {
-        Guarded::Api(api) => Observed {
-            what: format!("The ticket system {api}"),
-            meaning: "messages of customers wait and are filed in order once it answers".to_owned(),
-            ..plain
-        },
-        Guarded::Account(api, account) => Observed {
-            what: format!("The key of account {account} at {api}"),
-            meaning: "messages of this account wait and are filed once the key works".to_owned(),
-            todo: Some(format!("check the key of {account}")),
-            at_once: true,
-            account: Some(account.clone()),
-            ..plain
-        },
-    }
-}
-
-/// Jobs may wait for people; one that waits longer than any of them is stuck.
-fn of_queue(bridge: &Bridge, now: Timestamp) -> Option<Observed> {
-    let timing = &bridge.timing;
-    let most = (timing.held_lane * 2)
-        .max(timing.ask_timeout * 2)
-        .max(timing.parked_create_wait * 2)
-        .max(timing.smtp_unknown_again * 2);
-    let depth = bridge.store.depth();
-    let oldest = depth.oldest.filter(|oldest| now.since(*oldest) >= most)?;
-    Some(Observed {
-        what: "The queue".to_owned(),
-        meaning: "something does not get to its ticket or its customer".to_owned(),
-        todo: Some("look at it with `ticket-bridge queue list`".to_owned()),
-        ..plain(QUEUE, oldest, &format!("{} items wait, the oldest since then", depth.live))
-    })
-}
-
-fn plain(key: &str, since: Timestamp, error: &str) -> Observed {
-    Observed {
-        key: key.to_owned(),
-        what: String::new(),
-        since,
-        error: error.to_owned(),
-        meaning: String::new(),
-        todo: None,
-        at_once: false,
-        keeps: None,
-        account: None,
-        mailbox: None,
     }
 }
 
@@ -349,17 +250,6 @@ fn alert(bridge: &Bridge, say: &Say, now: Timestamp) -> Option<NewJob> {
     let key = format!("alert/{template}/{}/{}", now.as_millis(), line.chars().take(80).collect::<String>());
     let told = Tell { kind: AlertKind::Trouble, template, values, line, about: None, actions: Vec::new() };
     alerts::tell(bridge, account.as_ref(), mailbox.as_ref(), key, told)
-}
-
-fn key(guarded: &Guarded) -> String {
-    match guarded {
-        Guarded::Api(api) => format!("api/{api}"),
-        Guarded::Account(api, account) => format!("account/{api}/{account}"),
-    }
-}
-
-fn source_key(name: &str) -> String {
-    format!("source/{name}")
 }
 
 fn notice_key(key: &str) -> String {

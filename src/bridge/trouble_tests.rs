@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::bridge::delivery::world::World;
+use crate::bridge::observed::plain;
 use crate::bridge::sources::SourceTrouble;
 
 fn at(secs: i64) -> Timestamp {

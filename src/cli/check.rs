@@ -1,15 +1,21 @@
 //! `check`: is the configuration right, and does every server answer?
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::error::{CliError, ErrorKind};
 use super::output::Output;
+use super::remote::Remote;
 use crate::app::{self, check::Checked};
 use crate::config::mailbox::{Outbox, Source};
 use crate::config::{Config, Mailbox, Problem, Problems};
+use crate::http::rows::{Account, KeyState};
 use crate::runtime::tls;
+
+/// Accounts whose names one line of the table holds.
+const MOST_NAMED: usize = 5;
 
 /// Check the configuration, and that every server in it can be reached and logged in to.
 ///
@@ -37,7 +43,8 @@ pub(super) fn run(args: &Args, path: &Path, output: &mut Output) -> Result<(), C
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| CliError::new(ErrorKind::Internal, error))?;
     let checked = runtime.block_on(app::check::check(&config));
-    let checked = checked.map_err(|error| CliError::new(ErrorKind::Config, error))?;
+    let mut checked = checked.map_err(|error| CliError::new(ErrorKind::Config, error))?;
+    checked.extend(stored_keys(&config, path));
     report_servers(&config, &checked, args.json, output)
 }
 
@@ -79,6 +86,36 @@ fn report_servers(
     }
     let error = anyhow::anyhow!("{failed} of {} servers do not work", checked.len());
     Err(CliError::new(ErrorKind::Unreachable, error).hint("Mend what the table says, then run check again."))
+}
+
+/// Whether the keys of accounts that were added while running open with the present `secret_key`; nothing
+/// where there are none.
+fn stored_keys(config: &Config, path: &Path) -> Option<Checked> {
+    let store = config.state_dir.join("db");
+    if !store.exists() {
+        return None; // A first start.
+    }
+    let begun = Instant::now();
+    let accounts = Remote::open(path).and_then(|remote| remote.get::<Vec<Account>>("/admin/accounts"));
+    let result = match accounts {
+        Ok(accounts) => keys_of(&accounts)?,
+        Err(error) => Err(format!("{:#}", error.error)),
+    };
+    let what = "accounts added while running, their keys".to_owned();
+    Some(Checked { what, result, took_ms: begun.elapsed().as_millis() })
+}
+
+fn keys_of(accounts: &[Account]) -> Option<Result<String, String>> {
+    let with = |state| accounts.iter().filter(move |account| account.key == state);
+    let (good, bad) = (with(KeyState::Own).count(), with(KeyState::Unreadable).count());
+    if bad == 0 {
+        return (good > 0).then(|| Ok(count(good, "key")));
+    }
+    let names: Vec<&str> =
+        with(KeyState::Unreadable).take(MOST_NAMED).map(|account| account.name.as_str()).collect();
+    let more = if bad > names.len() { ", …" } else { "" };
+    let names = names.join(", ");
+    Some(Err(format!("{bad} of {} do not open with this secret_key: {names}{more}", good + bad)))
 }
 
 fn check_file(path: &Path, json: bool, output: &mut Output) -> Result<Config, CliError> {

@@ -1,6 +1,7 @@
 //! Doors for people: one file per command.
 
 mod account;
+mod account_import;
 mod check;
 mod conversation;
 mod demo;

@@ -96,6 +96,87 @@ fn a_code_is_printed_and_what_is_not_there_is_said() {
     assert_eq!(queue["jobs"], serde_json::json!([]));
 }
 
+/// With an own key, a file of more accounts, and `secret_key`.
+fn home_with_keys() -> Home {
+    let home = Home::new();
+    let text = std::fs::read_to_string(home.config()).unwrap();
+    std::fs::write(home.dir.path().join("sealing"), "a long word of the operator\n").unwrap();
+    std::fs::write(home.config(), format!("secret_key = {{ file = \"sealing\" }}\n{text}")).unwrap();
+    std::fs::write(home.dir.path().join("zeta.key"), "pdm_zeta\n").unwrap();
+    home
+}
+
+#[test]
+fn an_own_key_is_sealed_and_never_shown_and_another_secret_key_is_noticed() {
+    let home = home_with_keys();
+    let key = home.dir.path().join("zeta.key").display().to_string();
+    let add = ["account", "add", "zeta", "--ticket-api", "desk", "--id", "9", "--key-file", &key];
+    let (code, out, err) = home.run(&add);
+    assert_eq!((code, out.as_str()), (ExitCode::SUCCESS, "Added zeta (desk 9).\n"), "{err}");
+    let (_, out, _) = home.run(&["account", "list", "--json"]);
+    let accounts: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(accounts[1]["key"], "own");
+    let file = home.dir.path().join("export").display().to_string();
+    assert_eq!(home.run(&["store", "export", &file]).0, ExitCode::SUCCESS);
+    let dump = std::fs::read_to_string(&file).unwrap();
+    assert!(dump.contains("zeta") && !dump.contains("pdm_zeta"), "only the sealed form leaves the store");
+
+    std::fs::write(home.dir.path().join("sealing"), "another word\n").unwrap();
+    let (_, out, _) = home.run(&["account", "list"]);
+    assert!(out.lines().any(|line| line.starts_with("zeta") && line.contains("unreadable")), "{out}");
+    let (_, out, _) = home.run(&["check"]);
+    assert!(out.contains("1 of 1 do not open with this secret_key: zeta"), "{out}");
+    assert!(home.run(&["account", "remove", "zeta"]).0 == ExitCode::SUCCESS);
+}
+
+#[test]
+fn without_a_secret_key_an_own_key_is_refused_with_what_to_set() {
+    let home = Home::new();
+    let key = home.dir.path().join("key").display().to_string();
+    let add = ["account", "add", "zeta", "--ticket-api", "desk", "--id", "9", "--key-file", &key];
+    let (code, _, err) = home.run(&add);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(err.contains("secret_key in bot.toml") && !err.contains("1:abc"), "{err}");
+}
+
+#[test]
+fn a_file_is_checked_first_then_imported_and_a_second_time_changes_nothing() {
+    let home = home_with_keys();
+    let file = home.dir.path().join("customers.csv");
+    let import = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        home.run(&[&["account", "import", &file], more].concat())
+    };
+    let good = "name,ticket_api,id,key,emails\nzeta,desk,9,pdm_zeta,*@zeta.example\neta,desk,10,,\n";
+    let (code, out, err) = import(good, &["--dry-run"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (ExitCode::SUCCESS, "Would be: 2 added, 0 updated, 0 unchanged.\n"),
+        "{err}"
+    );
+    assert!(!home.run(&["account", "list"]).1.contains("zeta"));
+    assert_eq!(import(good, &[]).1, "2 added, 0 updated, 0 unchanged.\n");
+    assert_eq!(import(good, &[]).1, "0 added, 0 updated, 2 unchanged.\n");
+
+    let mixed = "name,ticket_api,id,key,emails\nzeta,desk,9,,*@zeta.example\neta,desk,11,,\n\
+                 theta,nowhere,1,,\niota,desk,2,,pdm_secret\nacme,desk,5,,\n,desk,6,,\nkappa,desk,3,,a@zeta.example\n";
+    let (code, out, err) = import(mixed, &[]);
+    assert_eq!(code, ExitCode::from(1));
+    assert_eq!(out, "line 3: eta is updated\n1 added, 1 updated, 1 unchanged.\n");
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines[0], "line 4: its ticket_api is none of those in the configuration: desk");
+    assert_eq!(lines[1], "line 5: its address 1 is neither an address nor \"*@\" and a domain");
+    assert!(lines[2].starts_with("line 6: the account acme stands in the configuration"), "{err}");
+    assert_eq!(lines[3], "line 7: it has no name");
+    assert_eq!(lines[4], "error: 4 of 7 lines were not imported");
+    let (_, out, _) = home.run(&["account", "list"]);
+    assert!(
+        out.lines().any(|line| line.starts_with("zeta") && line.contains("own")),
+        "its key stayed: {out}"
+    );
+}
+
 #[test]
 fn a_running_daemon_answers_while_it_holds_the_store() {
     let home = Home::new();

@@ -13,7 +13,7 @@ const EXAMPLE: &str = include_str!("../../bot.toml.example");
 fn read_text(text: &str) -> (Result<Config, Problems>, BTreeSet<String>) {
     read(text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
         SecretSource::Env(name) if name == "UNSET" => Err(SecretError::NotSet(name.clone())),
-        _ => Ok(Secret::new("pdm_secret")),
+        _ => Ok(Secret::new("pdm_secret_of_the_tests")),
     })
 }
 

@@ -11,6 +11,10 @@ use super::mailbox::{Mailbox, Source};
 use super::problems::did_you_mean;
 use super::values::Words;
 use super::{Config, Log, account, http, mailbox, telegram, ticket_api};
+use crate::runtime::Secret;
+
+/// Characters; as many random bytes as text have 96 bits or more.
+const SHORTEST_SECRET_KEY: usize = 16;
 
 /// Reads the whole file. What is wrong is noted and left out.
 pub(super) fn resolve(root: &Table<'_>) -> Config {
@@ -39,7 +43,7 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         language: language(root),
         templates: root.get("templates"),
         ca_file: root.get("ca_file"),
-        secret_key: root.get("secret_key"),
+        secret_key: secret_key(root),
         log,
         telegram: bot.as_ref().and_then(telegram::read),
         http: listener.as_ref().and_then(http::read),
@@ -71,6 +75,21 @@ pub(super) fn check_transport(table: &Table<'_>, key: &'static str, url: &Url) {
 
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A short word could be guessed by whoever gets hold of a backup.
+fn secret_key(root: &Table<'_>) -> Option<Secret> {
+    let key = root.get::<Secret>("secret_key");
+    if key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_SECRET_KEY) {
+        root.warn(
+            "secret_key",
+            format!(
+                "is shorter than {SHORTEST_SECRET_KEY} characters, so that it might be guessed; \
+                 `openssl rand -base64 32` makes a good one"
+            ),
+        );
+    }
+    key
 }
 
 fn read_log(table: &Table<'_>) -> Log {

@@ -1,5 +1,7 @@
 //! What a command or a panel may do: codes, links, accounts, conversations; the queue and the store beside it.
 
+use std::collections::HashMap;
+
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
@@ -10,14 +12,13 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{admin_queue, admin_store, rows};
+use super::{admin_accounts, admin_queue, admin_store, rows};
 use crate::{
     bridge::{alerts, context::Bridge, linking},
-    config::EmailPattern,
     model::{
-        account::{Account, Link},
+        account::Link,
         conversation::{Conversation, TicketStatus},
-        ids::{AccountName, ApiName, ConversationId},
+        ids::{ChatId, ConversationId},
         place::Place,
     },
     runtime::secret::Secret,
@@ -31,11 +32,10 @@ pub fn router(bridge: Bridge) -> Router {
         .route("/admin/link-codes", post(make_code))
         .route("/admin/links", get(links))
         .route("/admin/links/{chat}", delete(remove_link))
-        .route("/admin/accounts", get(accounts).post(add_account))
-        .route("/admin/accounts/{name}", delete(remove_account))
         .route("/admin/accounts/{name}/owner", put(owner))
         .route("/admin/conversations", get(conversations))
         .route("/admin/conversations/{id}", get(conversation))
+        .merge(admin_accounts::routes())
         .merge(admin_queue::routes())
         .merge(admin_store::routes())
         .with_state(bridge)
@@ -69,6 +69,11 @@ impl Refused {
         Self { status, error: error.into() }
     }
 
+    /// Why, without the status.
+    pub(super) fn into_text(self) -> String {
+        self.error
+    }
+
     pub fn unknown(what: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what}"))
     }
@@ -85,6 +90,9 @@ impl IntoResponse for Refused {
         (self.status, Json(rows::Refusal { error: self.error })).into_response()
     }
 }
+
+/// Conversations in one list at most, however many are asked for.
+const MOST_CONVERSATIONS: usize = 10_000;
 
 type Answer<T> = Result<Json<T>, Refused>;
 
@@ -105,7 +113,7 @@ fn fifty() -> usize {
 }
 
 async fn make_code(State(bridge): State<Bridge>, Json(of): Json<OfAccount>) -> Answer<rows::LinkCode> {
-    let account = known_account(&bridge, &of.account)?;
+    let account = admin_accounts::known(&bridge, &of.account)?;
     let (code, change) = linking::code(&bridge, &account.name);
     bridge.store.apply(vec![change]).await?;
     Ok(Json(rows::LinkCode {
@@ -117,13 +125,19 @@ async fn make_code(State(bridge): State<Bridge>, Json(of): Json<OfAccount>) -> A
 }
 
 async fn links(State(bridge): State<Bridge>, Query(filter): Query<Filter>) -> Answer<Vec<rows::Link>> {
-    let mut rows = Vec::new();
-    for account in chosen(&bridge, filter.account.as_deref())? {
-        let owner = linking::owner(&bridge.store, &account.name)?.map(|link| link.place);
-        let links = bridge.store.links_of(&account.name)?;
-        rows.extend(links.iter().map(|link| link_row(link, owner.as_ref())));
+    let links = match filter.account.as_deref() {
+        Some(name) => bridge.store.links_of(&admin_accounts::known(&bridge, name)?.name)?,
+        None => bridge.store.links()?,
+    };
+    let mut owners = HashMap::new();
+    for account in links.iter().map(|link| &link.account) {
+        if !owners.contains_key(account) {
+            let owner = linking::owner(&bridge.store, account)?.map(|link| link.place);
+            owners.insert(account.clone(), owner);
+        }
     }
-    Ok(Json(rows))
+    let owner = |link: &Link| owners.get(&link.account).and_then(Option::as_ref);
+    Ok(Json(links.iter().map(|link| link_row(link, owner(link))).collect()))
 }
 
 async fn remove_link(State(bridge): State<Bridge>, Path(chat): Path<i64>) -> Answer<rows::Link> {
@@ -146,7 +160,7 @@ async fn owner(
     Path(name): Path<String>,
     Json(owner): Json<Owner>,
 ) -> Answer<rows::Link> {
-    let account = known_account(&bridge, &name)?;
+    let account = admin_accounts::known(&bridge, &name)?;
     let link = link_of_chat(&bridge, owner.chat)?;
     if link.account != account.name {
         let error = format!("the chat {} belongs to the account {}", owner.chat, link.account);
@@ -156,69 +170,26 @@ async fn owner(
     Ok(Json(link_row(&link, Some(&link.place))))
 }
 
-async fn accounts(State(bridge): State<Bridge>) -> Answer<Vec<rows::Account>> {
-    Ok(Json(bridge.store.accounts()?.into_iter().map(account_row).collect()))
-}
-
-async fn add_account(State(bridge): State<Bridge>, Json(row): Json<rows::Account>) -> Answer<rows::Account> {
-    let name = row.name.trim();
-    if name.is_empty() || name.contains('/') || row.id.trim().is_empty() {
-        return Err(Refused::new(
-            StatusCode::BAD_REQUEST,
-            "an account needs a name without a slash, and an id",
-        ));
-    }
-    let api = ApiName::new(&row.ticket_api);
-    if !bridge.apis.contains_key(&api) {
-        return Err(Refused::unknown(format_args!("ticket API {api} in the configuration")));
-    }
-    if let Some(wrong) = row.emails.iter().find(|email| EmailPattern::parse(email).is_none()) {
-        let error = format!("{wrong:?} is neither an address nor \"*@\" and a domain");
-        return Err(Refused::new(StatusCode::BAD_REQUEST, error));
-    }
-    let name = AccountName::new(name);
-    if bridge.store.account(&name)?.is_some() {
-        return Err(Refused::new(StatusCode::CONFLICT, format!("there is an account {name} already")));
-    }
-    let account = Account { name, api, remote: row.id.trim().to_owned(), emails: row.emails };
-    bridge.store.apply(vec![Change::Account(account.clone())]).await?;
-    bridge.addresses.reload(&bridge.store)?;
-    Ok(Json(account_row(account)))
-}
-
-/// An account of `bot.toml` would be back at the next start.
-async fn remove_account(State(bridge): State<Bridge>, Path(name): Path<String>) -> Answer<rows::Account> {
-    let account = known_account(&bridge, &name)?;
-    if bridge.accounts.contains_key(&account.name) {
-        let error = format!("the account {name} stands in the configuration; remove it there");
-        return Err(Refused::new(StatusCode::CONFLICT, error));
-    }
-    let links = bridge.store.links_of(&account.name)?;
-    let mut changes: Vec<Change> = links.into_iter().map(|link| Change::Unlink(link.place)).collect();
-    changes.push(Change::RemoveAccount(account.name.clone()));
-    bridge.store.apply(changes).await?;
-    bridge.addresses.reload(&bridge.store)?;
-    Ok(Json(account_row(account)))
-}
-
 async fn conversations(
     State(bridge): State<Bridge>,
     Query(filter): Query<Filter>,
 ) -> Answer<Vec<rows::Conversation>> {
-    let mut all = Vec::new();
-    for account in chosen(&bridge, filter.account.as_deref())? {
-        for watch in bridge.store.watches(&account.api, &account.name)? {
-            if let Some(id) = watch.conversation
-                && let Some(conversation) = bridge.store.conversation(id)?
-            {
-                all.push(conversation);
-            }
+    let most = filter.most.min(MOST_CONVERSATIONS);
+    let newest = match filter.account.as_deref() {
+        None => {
+            // Reads them all, which may take a while.
+            let store = bridge.store.clone();
+            let read = tokio::task::spawn_blocking(move || store.newest_conversations(most)).await;
+            read.map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??
         }
-    }
-    all.sort_by_key(|conversation| std::cmp::Reverse(conversation.active));
-    Ok(Json(
-        all.iter().take(filter.most).map(|conversation| conversation_row(&bridge, conversation)).collect(),
-    ))
+        Some(name) => {
+            let account = admin_accounts::known(&bridge, name)?;
+            let watches = bridge.store.watches(&account.api, &account.name)?;
+            let ids: Vec<ConversationId> = watches.iter().filter_map(|watch| watch.conversation).collect();
+            bridge.store.newest_of(&ids, most)?
+        }
+    };
+    Ok(Json(newest.iter().map(|conversation| conversation_row(&bridge, conversation)).collect()))
 }
 
 async fn conversation(State(bridge): State<Bridge>, Path(id): Path<u64>) -> Answer<rows::Conversation> {
@@ -227,26 +198,16 @@ async fn conversation(State(bridge): State<Bridge>, Path(id): Path<u64>) -> Answ
     Ok(Json(conversation_row(&bridge, &found)))
 }
 
-fn known_account(bridge: &Bridge, name: &str) -> Result<Account, Refused> {
-    let account = bridge.store.account(&AccountName::new(name))?;
-    account.ok_or_else(|| Refused::unknown(format_args!("account {name}")))
-}
-
-fn chosen(bridge: &Bridge, account: Option<&str>) -> Result<Vec<Account>, Refused> {
-    match account {
-        Some(name) => Ok(vec![known_account(bridge, name)?]),
-        None => Ok(bridge.store.accounts()?),
-    }
-}
-
 fn link_of_chat(bridge: &Bridge, number: i64) -> Result<Link, Refused> {
-    for account in bridge.store.accounts()? {
-        let links = bridge.store.links_of(&account.name)?;
-        if let Some(link) = links.into_iter().find(|link| link.place.chat().is_some_and(|c| c.0 == number)) {
-            return Ok(link);
-        }
-    }
-    Err(Refused::unknown(format_args!("linked chat {number}")))
+    let place = bridge.telegram.as_ref().map(|t| Place::Chat { bot: t.bot, chat: ChatId(number) });
+    let link = place.map(|place| bridge.store.link(&place)).transpose()?.flatten();
+    // Or of a bot that was before this one.
+    let of_chat = |link: &Link| link.place.chat().is_some_and(|chat| chat.0 == number);
+    let link = match link {
+        None => bridge.store.links()?.into_iter().find(of_chat),
+        found => found,
+    };
+    link.ok_or_else(|| Refused::unknown(format_args!("linked chat {number}")))
 }
 
 fn link_row(link: &Link, owner: Option<&Place>) -> rows::Link {
@@ -258,15 +219,6 @@ fn link_row(link: &Link, owner: Option<&Place>) -> rows::Link {
         follows_all: link.follows_all,
         paused: link.paused,
         owner: owner == Some(&link.place),
-    }
-}
-
-fn account_row(account: Account) -> rows::Account {
-    rows::Account {
-        name: account.name.to_string(),
-        ticket_api: account.api.to_string(),
-        id: account.remote,
-        emails: account.emails,
     }
 }
 

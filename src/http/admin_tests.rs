@@ -9,8 +9,14 @@ use tokio::net::TcpListener;
 use super::{admin_api, bind, health, rows, serve, serve_unix, socket};
 use crate::{
     bridge::town_tests::{ANN, Town, message},
-    model::inbound::Verdict,
+    model::{
+        account::Account,
+        ids::{AccountName, ApiName, MailAddress},
+        inbound::Verdict,
+        sealed::SealingKey,
+    },
     runtime::{secret::Secret, shutdown::Shutdown},
+    store::change::Change,
 };
 
 struct Door {
@@ -80,6 +86,59 @@ async fn accounts_come_and_go_but_those_of_the_configuration_stay() {
     assert_eq!(door.call("GET", "/admin/accounts", None).await.1.as_array().unwrap().len(), 2);
     assert_eq!(door.call("DELETE", "/admin/accounts/acme", None).await.0, 409);
     assert_eq!(door.call("DELETE", "/admin/accounts/zeta", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_account_whose_key_does_not_open_is_stopped_and_nothing_else() {
+    let (ours, other) = (SealingKey::new(&Secret::new("ours")), SealingKey::new(&Secret::new("other")));
+    let town = Town::with(|parts| parts.sealing = Some(ours.clone())).await;
+    let door = Door::open(&town).await;
+    let bridge = &town.bridge;
+    let (name, api) = (AccountName::new("zeta"), ApiName::new("desk"));
+    let new = |key: &str| json!({ "name": "zeta", "ticket_api": "desk", "id": "5", "key": key });
+    let (status, added) = door.call("POST", "/admin/accounts", Some(new("pdm_one"))).await;
+    assert_eq!((status, &added["key"]), (StatusCode::OK, &json!("own")));
+    let stored = || bridge.store.account(&name).unwrap().unwrap();
+    assert!(!format!("{:?}", stored()).contains("pdm_one"));
+    assert_eq!(bridge.access(&stored()).key, Some(Secret::new("pdm_one")));
+
+    let key = Some(other.seal(&name, &Secret::new("pdm_one")));
+    bridge.store.apply(vec![Change::Account(Account { key, ..stored() })]).await.unwrap();
+    let access = bridge.access(&stored());
+    assert_eq!(access.key, Some(Secret::new("")), "never the API's common key");
+    assert!(bridge.circuits.admits(&api, &name, bridge.now()).is_err());
+    assert_eq!(bridge.circuits.admits(&api, &AccountName::new("acme"), bridge.now()), Ok(()));
+    let why = &bridge.circuits.troubles()[0].why;
+    assert!(why.contains("does not open with this secret_key"), "{why}");
+
+    let import = json!({ "accounts": [new("pdm_two")], "dry_run": false });
+    let (_, results) = door.call("POST", "/admin/account-import", Some(import)).await;
+    assert_eq!(results, json!(["updated"]));
+    assert_eq!(bridge.access(&stored()).key, Some(Secret::new("pdm_two")));
+    assert_eq!(bridge.circuits.admits(&api, &name, bridge.now()), Ok(()), "goes on with its new key");
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_account_and_goes_with_it() {
+    let town = Town::new().await;
+    let door = Door::open(&town).await;
+    let new =
+        |name: &str, email: &str| json!({ "name": name, "ticket_api": "desk", "id": "5", "emails": [email] });
+    assert_eq!(door.call("POST", "/admin/accounts", Some(new("zeta", "*@ACME.example"))).await.0, 409);
+    assert_eq!(door.call("POST", "/admin/accounts", Some(new("zeta", "*@Zeta.example"))).await.0, 200);
+    let of = || town.bridge.account_of_address(&MailAddress::new("ann@zeta.example"));
+    assert_eq!(of(), Some(AccountName::new("zeta")));
+    let import = json!({ "accounts": [new("zeta", "*@new.example"), new("eta", "*@zeta.example")] });
+    let (_, results) = door.call("POST", "/admin/account-import", Some(import)).await;
+    assert_eq!(results[0], "updated");
+    assert!(results[1]["refused"].as_str().unwrap().contains("belongs to the account zeta"), "{results}");
+    assert_eq!(of(), None);
+    let (_, results) = door
+        .call("POST", "/admin/account-import", Some(json!({ "accounts": [new("eta", "*@zeta.example")] })))
+        .await;
+    assert_eq!((results, of()), (json!(["added"]), Some(AccountName::new("eta"))));
+    door.call("DELETE", "/admin/accounts/eta", None).await;
+    assert_eq!(of(), None);
 }
 
 #[tokio::test]

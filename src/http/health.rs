@@ -113,6 +113,7 @@ fn report(doctor: &Doctor) -> Report {
 fn circuit(trouble: Trouble) -> Reason {
     let what = match trouble.guarded {
         Guarded::Api(api) => format!("ticket API {api}"),
+        Guarded::Keys(api) => format!("ticket API {api}, keys of accounts"),
         Guarded::Account(api, account) => format!("ticket API {api}, account {account}"),
     };
     Reason { what, since: Some(trouble.since.to_string()), why: trouble.why, starting: false }

@@ -1,13 +1,17 @@
 //! Doors for machines: health, metrics, hooks, the admin API.
 
+pub mod admin_accounts;
 pub mod admin_api;
 pub mod admin_queue;
 mod admin_store;
 pub mod health;
+pub mod hooks;
 pub mod rows;
 
 #[cfg(test)]
 mod admin_tests;
+#[cfg(test)]
+mod hooks_tests;
 
 use std::{
     fs::{self, Permissions},

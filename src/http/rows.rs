@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::runtime::secret::Secret;
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LinkCode {
     pub account: String,
@@ -33,6 +35,54 @@ pub struct Account {
     pub id: String,
     #[serde(default)]
     pub emails: Vec<String>,
+    pub key: KeyState,
+}
+
+/// Which key an account acts with. The key itself is never answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// That of its ticket API.
+    Common,
+    /// Its own, from `bot.toml`.
+    Configured,
+    /// Its own, sealed in the store.
+    Own,
+    /// Its own does not open with the present `secret_key`: the account is stopped.
+    Unreadable,
+}
+
+/// An account that is to come, or to be changed by an import.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewAccount {
+    pub name: String,
+    pub ticket_api: String,
+    pub id: String,
+    /// Nothing: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "in_plain")]
+    pub key: Option<Secret>,
+    /// Nothing: as they were.
+    #[serde(default)]
+    pub emails: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Import {
+    pub accounts: Vec<NewAccount>,
+    /// Only say what would become of them.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What became of one account of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Imported {
+    Added,
+    Updated,
+    Same,
+    /// Why.
+    Refused(String),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,4 +139,19 @@ pub struct Queue {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refusal {
     pub error: String,
+}
+
+/// A key on its way to the daemon, over its own socket: the one direction in which a secret is written out.
+mod in_plain {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::runtime::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(Secret::new))
+    }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AccountName, ApiName},
     place::Place,
+    sealed::Sealed,
 };
 use crate::runtime::clock::Timestamp;
 
@@ -17,6 +18,9 @@ pub struct Account {
     pub remote: String,
     /// Addresses (`boss@example.org`) and domains (`*@acme.example`) that belong to it.
     pub emails: Vec<String>,
+    /// Its own key, where it was given while running; rows from before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Sealed>,
 }
 
 /// The proof that a place belongs to an account.

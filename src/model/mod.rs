@@ -17,6 +17,7 @@
 //! | button | what a person may press under a message, signed: [`button::Action`] |
 //! | marker | the word that lets us find our own text again: [`marker::Marker`] |
 //! | thread token | the signed word that names a conversation in a mail: [`thread_token::ThreadToken`] |
+//! | sealed | an account's key as it is stored: [`sealed::Sealed`], [`sealed::SealingKey`] |
 //! | instance secret | what signs all of these: [`secret::InstanceSecret`] |
 
 pub mod account;
@@ -31,6 +32,7 @@ pub mod inbound;
 pub mod job;
 pub mod marker;
 pub mod place;
+pub mod sealed;
 pub mod secret;
 pub mod staff_message;
 pub mod thread_token;

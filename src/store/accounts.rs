@@ -35,6 +35,15 @@ impl Store {
         Ok(links)
     }
 
+    /// Of all accounts, in the order of accounts, then oldest first.
+    pub fn links(&self) -> Result<Vec<Link>, StoreError> {
+        let mut links: Vec<Link> = self.read(|db| {
+            db.scan(&LINKS, b"p")?.filter_map(|row| row.map(|(_, link)| link).transpose()).collect()
+        })?;
+        links.sort_by(|a, b| (&a.account, a.since).cmp(&(&b.account, b.since)));
+        Ok(links)
+    }
+
     pub fn link_code(&self, hash: &str) -> Result<Option<LinkCode>, StoreError> {
         self.read(|db| db.get(&LINK_CODES, hash))
     }

@@ -1,6 +1,6 @@
 //! Conversations, and what leads to them.
 
-use std::sync::atomic::Ordering;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use super::{
     Store, StoreError,
@@ -26,6 +26,16 @@ impl Store {
 
     pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
         self.read(|db| db.get(&CONVERSATIONS, &id))
+    }
+
+    /// The last active of all, at most so many, newest first; only those are held in memory.
+    pub fn newest_conversations(&self, most: usize) -> Result<Vec<Conversation>, StoreError> {
+        self.read(|db| newest(db.scan(&CONVERSATIONS, &[])?.map(|row| Ok(row?.1)), most))
+    }
+
+    /// The same of these.
+    pub fn newest_of(&self, ids: &[ConversationId], most: usize) -> Result<Vec<Conversation>, StoreError> {
+        self.read(|db| newest(ids.iter().filter_map(|id| db.get(&CONVERSATIONS, id).transpose()), most))
     }
 
     pub fn find(&self, key: &Lead) -> Result<Option<ConversationId>, StoreError> {
@@ -117,6 +127,21 @@ impl Txn<'_> {
         }
         self.put(&CONVERSATIONS, &conversation.id.clone(), conversation)
     }
+}
+
+fn newest(
+    all: impl Iterator<Item = Result<Conversation, StoreError>>,
+    most: usize,
+) -> Result<Vec<Conversation>, StoreError> {
+    let mut newest = BTreeMap::new();
+    for conversation in all {
+        let conversation = conversation?;
+        newest.insert((conversation.active, conversation.id), conversation);
+        if newest.len() > most {
+            newest.pop_first();
+        }
+    }
+    Ok(newest.into_values().rev().collect())
 }
 
 fn drop_one(conversation: &mut Conversation, [mails, participants, quiet]: [usize; 3]) {

@@ -487,6 +487,7 @@ async fn accounts_links_codes_and_watches_come_and_go() {
         api: ApiName::new("desk"),
         remote: "7".into(),
         emails: vec!["*@acme.example".into()],
+        key: None,
     };
     let code = crate::model::account::LinkCode { account: account.name.clone(), expires: START };
     store

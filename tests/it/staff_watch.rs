@@ -89,6 +89,8 @@ impl Town {
             mailboxes: HashMap::new(),
             accounts: HashMap::new(),
             addresses: AddressBook::default(),
+            sealing: None,
+            hints: Default::default(),
             language: "en".to_owned(),
             timing,
             limits: Limits::default(),
@@ -100,6 +102,7 @@ impl Town {
             api: ApiName::new(API),
             remote: ACCOUNT.to_string(),
             emails: Vec::new(),
+            key: None,
         };
         let link = Link {
             place: Place::Chat { bot: BotId(1), chat: ChatId(42) },

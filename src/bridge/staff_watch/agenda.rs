@@ -24,12 +24,16 @@ pub(super) struct Agenda {
     spared: Timestamp,
     /// What has never been looked at counts from here.
     began: Timestamp,
+    /// The time of the last turn that was asked for.
+    now: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     /// When its last whole look began.
     looked: Timestamp,
+    /// Since when the agenda has it.
+    known: Timestamp,
     active: Timestamp,
     /// The next further look at one of its tickets.
     again: Option<Timestamp>,
@@ -53,12 +57,13 @@ pub(super) struct Turn {
 impl Agenda {
     pub(super) fn new(rhythm: Rhythm, now: Timestamp) -> Self {
         let (accounts, asked) = (HashMap::new(), HashMap::new());
-        Self { rhythm, accounts, asked, most_asked: MOST_ASKED, spared: now, began: now }
+        Self { rhythm, accounts, asked, most_asked: MOST_ASKED, spared: now, began: now, now }
     }
 
     /// What the store says of an account's tickets.
     pub(super) fn learn(&mut self, account: &AccountName, watches: &[TicketWatch]) {
-        let entry = self.accounts.entry(account.clone()).or_default();
+        let fresh = Entry { known: self.now, ..Entry::default() };
+        let entry = self.accounts.entry(account.clone()).or_insert(fresh);
         let active = watches.iter().map(|watch| watch.active).max().unwrap_or_default();
         entry.active = entry.active.max(active);
         entry.again = watches.iter().flat_map(|watch| watch.again.iter().copied()).min();
@@ -76,7 +81,8 @@ impl Agenda {
 
     /// A hint: the ticket is looked at now, and its account is hot.
     pub(super) fn ask(&mut self, account: AccountName, ticket: TicketId, now: Timestamp) {
-        let entry = self.accounts.entry(account.clone()).or_default();
+        let fresh = Entry { known: now, ..Entry::default() };
+        let entry = self.accounts.entry(account.clone()).or_insert(fresh);
         entry.active = entry.active.max(now);
         let waiting: usize = self.asked.values().map(Vec::len).sum();
         let asked = self.asked.entry(account).or_default();
@@ -87,6 +93,7 @@ impl Agenda {
 
     /// The next turn, which is then in hand until [`ended`](Self::ended).
     pub(super) fn next(&mut self, now: Timestamp) -> Option<Turn> {
+        self.now = now;
         let ready = |entry: &Entry| !entry.in_hand && entry.not_before <= now;
         let due = self
             .accounts
@@ -162,8 +169,11 @@ fn late(rhythm: &Rhythm, entry: &Entry, now: Timestamp) -> f64 {
     if entry.looked > now {
         return 1.0; // The clock was set back.
     }
-    let interval = rhythm.interval(entry.active, now).as_secs_f64();
-    now.since(entry.looked).as_secs_f64() / interval.max(0.001)
+    let interval = rhythm.interval(entry.active, now);
+    // One that was never looked at is due, and no more than that: a crowd of new accounts must not keep the
+    // hot ones waiting until all of it was looked at.
+    let looked = if entry.looked == Timestamp::EPOCH { entry.known.minus(interval) } else { entry.looked };
+    now.since(looked).as_secs_f64() / interval.as_secs_f64().max(0.001)
 }
 
 #[cfg(test)]

@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use crate::{
-    config::Timing, model::conversation::TicketStatus, runtime::clock::Timestamp, store::rows::TicketWatch,
-    ticket_api::TicketLine,
+    bridge::hints::LastHint, config::Timing, model::conversation::TicketStatus, runtime::clock::Timestamp,
+    store::rows::TicketWatch, ticket_api::TicketLine,
 };
 
 /// At most so many further looks are planned for one ticket.
 const MOST_FURTHER_LOOKS: usize = 16;
+/// Where a hint came within this time, more will come.
+const HINTED_FOR: Duration = Duration::from_secs(3600);
+/// What is hot is then looked at so much less often.
+const HINTED: u32 = 4;
 
 /// How often something is looked at (design §5).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rhythm {
     hot: Duration,
     hot_for: Duration,
     warm: Duration,
     warm_for: Duration,
     cold: Duration,
+    last_hint: LastHint,
 }
 
 impl Rhythm {
@@ -29,12 +34,21 @@ impl Rhythm {
             warm: timing.poll_warm,
             warm_for: timing.warm_for,
             cold: timing.poll_cold,
+            last_hint: LastHint::default(),
         }
+    }
+
+    /// While hints come, they are what finds answers at once, and the poll what finds those that got lost.
+    pub(super) fn with_hints(self, last_hint: LastHint) -> Self {
+        Self { last_hint, ..self }
     }
 
     /// The time between two looks at what was last `active` then.
     pub(super) fn interval(&self, active: Timestamp, now: Timestamp) -> Duration {
         match now.since(active) {
+            silent if silent <= self.hot_for && self.last_hint.is_within(HINTED_FOR, now) => {
+                (self.hot * HINTED).min(self.cold).max(self.hot)
+            }
             silent if silent <= self.hot_for => self.hot,
             silent if silent <= self.warm_for => self.warm,
             _ => self.cold,
@@ -109,7 +123,11 @@ pub(super) fn further_looks(recheck: &Recheck<'_>, now: Timestamp) -> Vec<Timest
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::{AccountName, ApiName, TicketId};
+    use crate::{
+        bridge::hints::Hints,
+        model::ids::{AccountName, ApiName, TicketId},
+        runtime::secret::Secret,
+    };
 
     const NOW: Timestamp = Timestamp::from_secs(10_000_000);
 
@@ -150,6 +168,19 @@ mod tests {
             assert_eq!(rhythm.interval(ago(silent), NOW), Duration::from_secs(interval), "{silent} s silent");
         }
         assert_eq!(rhythm.interval(NOW.plus(Duration::from_secs(9)), NOW), Duration::from_secs(15));
+    }
+
+    #[test]
+    fn while_hints_come_what_is_hot_is_polled_less_and_never_less_than_what_is_cold() {
+        let (api, hints) = (ApiName::new("desk"), Hints::new([(ApiName::new("desk"), Secret::new("s"))]));
+        let hot = |hot: u64, now| {
+            let rhythm = Rhythm::of(&Timing::default(), Duration::from_secs(hot));
+            rhythm.with_hints(hints.last(&api)).interval(now, now).as_secs()
+        };
+        assert_eq!(hot(15, NOW), 15, "nobody has sent one yet");
+        hints.came(&api, NOW);
+        assert_eq!((hot(15, NOW), hot(600, NOW), hot(3600, NOW)), (60, 1800, 3600));
+        assert_eq!(hot(15, NOW.plus(HINTED_FOR * 2)), 15, "they stopped coming");
     }
 
     #[test]

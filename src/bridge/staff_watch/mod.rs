@@ -8,6 +8,8 @@ mod account_look;
 mod agenda;
 mod baseline;
 mod calls;
+#[cfg(test)]
+mod crowd_tests;
 mod endings;
 mod failing;
 mod heat;
@@ -59,7 +61,7 @@ pub async fn run(
         return;
     };
     let mut turns = FuturesUnordered::new();
-    let mut agenda = Agenda::new(watcher.rhythm, watcher.bridge.now());
+    let mut agenda = Agenda::new(watcher.rhythm.clone(), watcher.bridge.now());
     let mut lesson = Lesson::default();
     let tick = (watcher.rhythm.hottest() / 10).clamp(TICK.0, TICK.1);
     while !shutdown.is_cancelled() {
@@ -101,7 +103,8 @@ struct Ended {
 impl Watcher {
     fn new(bridge: Bridge, api: ApiName) -> Option<Self> {
         let watched = bridge.apis.get(&api)?;
-        let (port, rhythm) = (watched.port.clone(), Rhythm::of(&bridge.timing, watched.poll));
+        let rhythm = Rhythm::of(&bridge.timing, watched.poll).with_hints(bridge.hints.last(&api));
+        let port = watched.port.clone();
         let backoff = Backoff::new(bridge.timing.retry_min, bridge.timing.retry_max)
             .inspect_err(|error| tracing::error!(%api, %error, "The ticket API is not watched."))
             .ok()?;

@@ -309,6 +309,8 @@ impl Town {
             mailboxes: HashMap::new(),
             accounts: HashMap::new(),
             addresses: AddressBook::default(),
+            sealing: None,
+            hints: Default::default(),
             language: "en".to_owned(),
             timing: Timing::default(),
             limits: Limits::default(),
@@ -331,6 +333,7 @@ impl Town {
             api: ApiName::new("desk"),
             remote: name.to_owned(),
             emails: Vec::new(),
+            key: None,
         };
         self.store().apply(vec![Change::Account(account)]).await.unwrap();
     }
@@ -758,7 +761,7 @@ async fn a_write_of_ours_heats_a_cold_account() {
     let town = Town::new().await;
     town.founds("5").await;
     town.settled().await;
-    let rhythm = town.watcher().rhythm;
+    let rhythm = town.watcher().rhythm.clone();
     let account = AccountName::new("acme");
     town.pass(30 * 86_400);
     let (mut agenda, mut lesson) = (Agenda::new(rhythm, town.now()), Lesson::default());
