@@ -28,6 +28,7 @@ pub mod held;
 pub mod intake;
 pub mod interruption;
 pub mod lanes;
+pub mod late;
 pub mod letters;
 pub mod linking;
 pub mod loop_guard;

@@ -45,8 +45,8 @@ use crate::{
     store::{Options, Store, change::Change},
     text::templates::Templates,
     ticket_api::{
-        Access, ApiError, Capabilities, Catalog, Created, Found, Look, NewTicket, Reopen, Ticket, TicketApi,
-        TicketLine, TicketPage, Upload,
+        Access, ApiError, Capabilities, Catalog, Created, Found, Look, LookIn, NewTicket, Reopen, Ticket,
+        TicketApi, TicketLine, TicketPage, Upload,
     },
 };
 
@@ -187,8 +187,26 @@ impl TicketApi for Desk {
         Ok(Catalog::default())
     }
 
-    async fn find_by_marker(&self, _: &Access, _: Look<'_>) -> Result<Found, ApiError> {
-        Ok(self.finds.lock().unwrap().pop_front().unwrap_or(Found::Absent))
+    async fn find_by_marker(&self, _: &Access, look: Look<'_>) -> Result<Found, ApiError> {
+        if let Some(found) = self.finds.lock().unwrap().pop_front() {
+            return Ok(found);
+        }
+        let marked = |text: &str| look.markers.iter().any(|marker| text.contains(marker.as_str()));
+        Ok(match look.place {
+            LookIn::NewTickets { is_known, .. } => {
+                let created = self.created.lock().unwrap();
+                let tickets =
+                    (1..).map(|number: usize| TicketId::new(number.to_string())).zip(created.iter());
+                let mut unknown = tickets.filter(|(ticket, _)| !is_known(ticket));
+                let found = unknown.find(|(_, new)| marked(&new.text));
+                found.map_or(Found::Absent, |(ticket, _)| Found::Ticket(Created { ticket, message: None }))
+            }
+            LookIn::Replies(ticket) => {
+                let replies = self.replies.lock().unwrap();
+                let found = replies.iter().any(|(of, text)| of == ticket && marked(text));
+                if found { Found::Reply(None) } else { Found::Absent }
+            }
+        })
     }
 
     fn server_time(&self, local: Timestamp) -> Timestamp {
@@ -329,6 +347,22 @@ impl Town {
             origin.user = user;
         }
         self.take(vec![item]).await;
+    }
+
+    /// Another process, or a reopened store, has the source now.
+    pub(crate) async fn lose_lease(&self) {
+        self.bridge.store.take_source(&intake::source_key(&source())).await.unwrap();
+    }
+
+    pub(crate) async fn try_take(&mut self, items: Vec<Inbound>) -> bool {
+        let cursor = Cursor(self.numbers.to_string());
+        let taken = self.intake.accept(source(), items, cursor).await.is_ok();
+        self.settle().await;
+        taken
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     pub(crate) async fn take(&mut self, items: Vec<Inbound>) {

@@ -1,6 +1,7 @@
 //! Doors for people: one file per command.
 
 mod account;
+mod backfill;
 mod check;
 mod conversation;
 mod demo;
@@ -45,6 +46,7 @@ enum Command {
     Link(link::Args),
     Conversation(conversation::Args),
     Queue(queue::Args),
+    Backfill(backfill::Args),
     Store(store::Args),
     Mail(mail::Args),
     Template(template::Args),
@@ -64,6 +66,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Link(args) => link::run(&args, &cli.config, &mut output),
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
+        Command::Backfill(args) => backfill::run(&args, &cli.config, &mut output),
         Command::Store(args) => store::run(&args, &cli.config, &mut output),
         Command::Mail(args) => mail::run(&args, &cli.config, &mut output),
         Command::Template(args) => template::run(&args, &cli.config, &mut output),

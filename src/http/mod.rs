@@ -1,6 +1,7 @@
 //! Doors for machines: health, metrics, hooks, the admin API.
 
 pub mod admin_api;
+mod admin_mailboxes;
 pub mod admin_queue;
 mod admin_store;
 pub mod health;

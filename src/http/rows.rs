@@ -35,6 +35,14 @@ pub struct Account {
     pub emails: Vec<String>,
 }
 
+/// A mailbox that is read again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backfill {
+    pub mailbox: String,
+    /// RFC 3339.
+    pub since: String,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conversation {
     pub id: u64,

@@ -164,7 +164,9 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         };
-        let (last, loss) = opening::above(&db, Some(last_of(&db)?), mark, clock);
+        let last = last_of(&db)?;
+        let what = format!("a backup of {} was put back", last.at);
+        let (last, loss) = opening::above(&db, Some(last), mark, clock, what);
         seal(&new, db, last, Some(loss), clock)?;
         drop(spool);
         opening::unlocked(&files.db)?;

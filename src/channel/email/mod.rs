@@ -30,11 +30,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::{Semaphore, watch as watch_channel};
+use tokio::sync::{Notify, Semaphore, watch as watch_channel};
 
 pub use budget::Budget;
 pub use directory_watch::DirectoryWatch;
-pub use health::{Health, Skipped, State};
+pub use health::{Health, State};
 pub use inspect::inspect;
 pub use settings::{
     After, From, ImapSettings, InboxSettings, Limits, OutboxSettings, Security, Server, Settings,
@@ -83,6 +83,7 @@ pub struct Mailbox {
     shared: Shared,
     outbox: Outbox,
     health: Reporter,
+    again: Arc<Notify>,
 }
 
 impl Shared {
@@ -112,7 +113,7 @@ impl Mailbox {
             OutboxSettings::Directory(directory) => Outbox::Directory(directory.clone()),
         };
         let health = Reporter::new(settings.name.clone(), shared.clock.clone());
-        Self { settings, shared, outbox, health }
+        Self { settings, shared, outbox, health, again: Arc::default() }
     }
 
     pub fn name(&self) -> &MailboxName {
@@ -138,11 +139,12 @@ impl Mailbox {
         };
         match settings.inbox.clone() {
             InboxSettings::Imap(imap) => {
-                Watch { settings, imap, door, clock }.run(&self.health, shutdown).await
+                let again = self.again.clone();
+                Watch { settings, imap, door, clock, again }.run(&self.health, shutdown).await
             }
             InboxSettings::Maildir(path) => {
-                let watch = self.shared.directories.clone();
-                Maildir { settings, path, door, clock, watch }.run(&self.health, shutdown).await;
+                let (watch, again) = (self.shared.directories.clone(), self.again.clone());
+                Maildir { settings, path, door, clock, watch, again }.run(&self.health, shutdown).await;
             }
         }
     }
@@ -205,6 +207,10 @@ impl Channel for Mailbox {
 
     async fn was_sent(&self, mail: &MailId) -> Option<bool> {
         self.outbox.was_sent(&self.settings.timing, mail).await
+    }
+
+    fn read_again(&self) {
+        self.again.notify_one();
     }
 
     async fn open(&self, file: &Attachment) -> Result<Opened, OpenError> {
