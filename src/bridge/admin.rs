@@ -59,7 +59,14 @@ pub async fn decide(
     mut more: Vec<NewJob>,
 ) -> Result<bool, StoreError> {
     let store = &bridge.store;
-    let Some((job, steps)) = store.job(id)? else { return Ok(false) };
+    let Some((job, steps)) = store.job(id)? else {
+        // One whose content is gone can only be let go.
+        return if verdict == Verdict::Discard {
+            store.discard(id, Vec::new(), more).await
+        } else {
+            Ok(false)
+        };
+    };
     if !needs_person(&job.state) {
         return Ok(false);
     }
@@ -134,7 +141,10 @@ pub async fn pressed(press: &Press<'_>, id: JobId, verdict: Verdict) -> Result<O
     if !bridge.is_admin_chat(turn.chat.chat) {
         return Ok(press.expired());
     }
-    let Some((job, _)) = bridge.store.job(id)? else { return Ok(press.expired()) };
+    let Some((job, _)) = bridge.store.job(id)? else {
+        let let_go = decide(bridge, id, verdict, Vec::new()).await?;
+        return Ok(if let_go { press.let_go(id) } else { press.expired() });
+    };
     let told = press.settling("alert_decided", decided(turn, &job, verdict));
     // A crash may have come between a decision's taking effect and its being told.
     let again =

@@ -18,6 +18,7 @@ pub mod closing;
 pub mod commands;
 pub mod context;
 pub mod control;
+pub mod damaged;
 pub mod deliver_chat;
 pub mod deliver_mail;
 pub mod delivery;

@@ -349,6 +349,12 @@ impl Town {
         self.take(vec![item]).await;
     }
 
+    /// Journaled, and not worked on yet.
+    pub(crate) async fn journal(&mut self, items: Vec<Inbound>) {
+        let cursor = Cursor(self.numbers.to_string());
+        self.intake.accept(source(), items, cursor).await.unwrap();
+    }
+
     /// Another process, or a reopened store, has the source now.
     pub(crate) async fn lose_lease(&self) {
         self.bridge.store.take_source(&intake::source_key(&source())).await.unwrap();
@@ -379,6 +385,11 @@ impl Town {
                 return;
             }
             for mut claim in claims {
+                if let Some(damaged) = claim.damaged.clone() {
+                    let outcome = crate::bridge::damaged::outcome(&self.bridge, &damaged).unwrap();
+                    outcome::settle(&self.bridge, claim, outcome).await.unwrap();
+                    continue;
+                }
                 let job = claim.jobs[0].clone();
                 let outcome = match &job.task {
                     Task::Control(inbound) => {

@@ -53,7 +53,7 @@ use change::Change;
 use committer::{Committer, Request, Shared};
 use opening::{Files, Opened};
 use queue::Hold;
-use rows::{Health, Lost};
+use rows::{Health, Lost, Summary};
 use tree::Db;
 
 /// Cheap to clone.
@@ -160,6 +160,17 @@ pub struct Claim {
     /// How often somebody had decided about the head when it was claimed.
     resumes: u32,
     hold: Hold,
+    /// The head cannot be read and never will be: there are no jobs then, and it is to be buried.
+    pub damaged: Option<Damaged>,
+}
+
+/// A job whose spooled content is gone.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    pub summary: Summary,
+    pub why: String,
+    /// Whether a step of it was attempted.
+    pub begun: bool,
 }
 
 /// How an attempted step ended that is not done.

@@ -605,8 +605,13 @@ async fn a_job_whose_content_is_gone_is_dead_and_its_lane_goes_on() {
     for file in std::fs::read_dir(town.options().dir.join("spool")).unwrap() {
         std::fs::remove_file(file.unwrap().path()).unwrap();
     }
-    let claims = store.claim(9);
+    let (damaged, claims): (Vec<_>, Vec<_>) =
+        store.claim(9).into_iter().partition(|claim| claim.damaged.is_some());
     assert_eq!(claims.iter().map(keys).collect::<Vec<_>>(), [["x"]]);
+    let [damaged] = <[Claim; 1]>::try_from(damaged).unwrap();
+    let job = damaged.damaged.as_ref().unwrap().summary.id;
+    assert!(store.job(job).unwrap().is_none(), "nobody stumbles over it");
+    store.bury(damaged, "its content is gone".into(), vec![], vec![]).await.unwrap();
     store.wait_for_due().await;
     assert_eq!(keys(&town.claim()), ["b"]);
     assert_eq!(store.depth().dead, 1);
