@@ -94,9 +94,20 @@ impl Store {
         }
     }
 
-    /// Makes the first `joined` jobs of the claim one: the head with `task`. The others are done; their keys stay known.
+    /// Makes the first `joined` jobs of the claim one, see [`Self::join_with`].
     pub async fn join(&self, claim: &mut Claim, joined: usize, task: Task) -> Result<(), StoreError> {
         let others: Vec<JobId> = claim.jobs.iter().take(joined).skip(1).map(|job| job.id).collect();
+        self.join_with(claim, others, task).await
+    }
+
+    /// Makes the head and `others` of the claim one: the head with `task`. The others are done; their keys stay known.
+    pub async fn join_with(
+        &self,
+        claim: &mut Claim,
+        others: Vec<JobId>,
+        task: Task,
+    ) -> Result<(), StoreError> {
+        let joined = others.clone();
         let ticket = claim.ticket()?;
         let stored = self.prepare_task(&task).await?;
         let named = blobs::of_new(&stored, &task);
@@ -118,7 +129,7 @@ impl Store {
             Ok(())
         })
         .await?;
-        claim.jobs.drain(1.min(claim.jobs.len())..joined.clamp(1, claim.jobs.len().max(1)));
+        claim.jobs.retain(|job| !joined.contains(&job.id));
         if let Some(head) = claim.jobs.first_mut() {
             head.task = task;
         }
