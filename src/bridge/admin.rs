@@ -6,6 +6,7 @@ use crate::{
     bridge::{
         alerts, closing,
         context::Bridge,
+        late,
         notes::{Say, label},
         outcome::Outcome,
         provenance::day_and_time,
@@ -17,17 +18,17 @@ use crate::{
         delivery::{Content, Delivery},
         ids::{AccountName, ChatId, JobId, MailboxName},
         inbound::{Inbound, MailOrigin, Origin, What},
-        job::{Decision, Job, NewJob, State, StepState, Task},
+        job::{Decision, Job, Lane, NewJob, State, StepState, Task},
         place::Place,
     },
     runtime::clock::Timestamp,
-    store::{StoreError, rows::Summary},
+    store::{StoreError, change::Change, rows::Summary},
 };
 
 /// So many jobs are shown in the group, each in a message of its own; Telegram allows 20 a minute.
 const LISTED: usize = 6;
 /// More than this are not counted one by one.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// What a person says about a parked, dead or held job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,29 +59,51 @@ pub async fn decide(
     mut more: Vec<NewJob>,
 ) -> Result<bool, StoreError> {
     let store = &bridge.store;
-    let Some((job, steps)) = store.job(id)? else { return Ok(false) };
+    let Some((job, steps)) = store.job(id)? else {
+        // One whose content is gone can only be let go.
+        return if verdict == Verdict::Discard {
+            store.discard(id, Vec::new(), more).await
+        } else {
+            Ok(false)
+        };
+    };
     if !needs_person(&job.state) {
         return Ok(false);
     }
     let unknown = steps.iter().any(|record| matches!(record.state, StepState::Attempted { .. }));
-    match verdict {
-        Verdict::ItIsThere if unknown => store.resume(id, Some(Decision::ItIsThere), None).await,
-        // No call of it may have happened: whoever sees it there has put it there, and it is over.
-        Verdict::ItIsThere => store.discard(id, Vec::new(), more).await,
-        Verdict::SendAgain | Verdict::Release => store.resume(id, Some(Decision::SendAgain), None).await,
-        Verdict::Discard => {
-            let (changes, told) = given_up(bridge, &job)?;
-            more.extend(told);
-            store.discard(id, changes, more).await
+    let create = late::parked_create(bridge, &job)?;
+    let decided = create.iter().map(|conversation| late::decided(conversation, &job));
+    let mut changes: Vec<Change> = decided.collect();
+    let done = match verdict {
+        Verdict::ItIsThere if unknown => {
+            // Beside its lane, where others may wait for what it finds.
+            let beside = create.as_ref().map(|_| Lane::Conversation(store.next_conversation()));
+            return store.resume(id, Some(Decision::ItIsThere), beside).await;
         }
+        // No call of it may have happened: whoever sees it there has put it there, and it is over.
+        Verdict::ItIsThere => store.discard(id, changes, more).await?,
+        Verdict::SendAgain | Verdict::Release => {
+            let resumed = store.resume(id, Some(Decision::SendAgain), None).await?;
+            if resumed && !changes.is_empty() {
+                store.apply(changes).await?;
+            }
+            resumed
+        }
+        Verdict::Discard => {
+            let (more_changes, told) = given_up(bridge, &job)?;
+            changes.extend(more_changes);
+            more.extend(told);
+            store.discard(id, changes, more).await?
+        }
+    };
+    if let Some(conversation) = create {
+        late::wake(bridge, &conversation).await?;
     }
+    Ok(done)
 }
 
 /// The customer whose message is dropped is told.
-fn given_up(
-    bridge: &Bridge,
-    job: &Job,
-) -> Result<(Vec<crate::store::change::Change>, Vec<NewJob>), StoreError> {
+fn given_up(bridge: &Bridge, job: &Job) -> Result<(Vec<Change>, Vec<NewJob>), StoreError> {
     match &job.task {
         Task::File(filing) => {
             let mut told = receipts::could_not_file(
@@ -118,7 +141,10 @@ pub async fn pressed(press: &Press<'_>, id: JobId, verdict: Verdict) -> Result<O
     if !bridge.is_admin_chat(turn.chat.chat) {
         return Ok(press.expired());
     }
-    let Some((job, _)) = bridge.store.job(id)? else { return Ok(press.expired()) };
+    let Some((job, _)) = bridge.store.job(id)? else {
+        let let_go = decide(bridge, id, verdict, Vec::new()).await?;
+        return Ok(if let_go { press.let_go(id) } else { press.expired() });
+    };
     let told = press.settling("alert_decided", decided(turn, &job, verdict));
     // A crash may have come between a decision's taking effect and its being told.
     let again =

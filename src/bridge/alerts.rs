@@ -16,6 +16,7 @@ use crate::{
         job::{Filing, Job, Lane, NewJob, State, Task},
         place::Place,
     },
+    runtime::clock::Timestamp,
     text::templates::Format,
 };
 
@@ -195,6 +196,45 @@ pub fn quarantined(
         ],
     };
     tell(bridge, account, Some(&mail.mailbox), alert_key(bridge, job), told)
+}
+
+/// The store lost something, and somebody decided to go on; told once, however often the bridge starts.
+pub fn lost_state(bridge: &Bridge) -> Option<NewJob> {
+    let lost = bridge.store.loss()?;
+    let values = json!({
+        "missing": lost.what, "reread_from": day_and_time(lost.reread_since),
+        "lost_since": day_and_time(lost.since), "lost_until": day_and_time(lost.until),
+        "look_first_until": day_and_time(lost.look_first_until),
+    });
+    let line = format!("the bridge goes on after a loss: {}", lost.what);
+    let (kind, template) = (AlertKind::Trouble, "alert_lost_state");
+    let told = Tell { kind, template, values, line, about: None, actions: Vec::new() };
+    tell(bridge, None, None, format!("alert/lost-state/{}", lost.number), told)
+}
+
+/// Mail of a renumbered folder was left alone, since most of it was filed under its old numbers.
+/// The command reaches as far back as everything filed is still known.
+pub fn skipped(bridge: &Bridge, mailbox: &MailboxName, mails: u32, older_than: Timestamp) -> Option<NewJob> {
+    let since = jiff::Timestamp::from_millisecond(older_than.minus(bridge.timing.keep_done).as_millis());
+    let since =
+        since.map_or_else(|_| "1970-01-01".to_owned(), |since| since.strftime("%Y-%m-%d").to_string());
+    let values = json!({
+        "mailbox": mailbox.as_str(), "count": mails, "before": day_and_time(older_than),
+        "why": "its folder gave all mails new numbers, and those may have been filed under their old ones",
+        "command": format!("ticket-bridge backfill {mailbox} --since {since}"),
+    });
+    let line = format!("{mails} older mails in {mailbox} were not filed");
+    let told = Tell {
+        kind: AlertKind::Trouble,
+        template: "alert_skipped",
+        values,
+        line,
+        about: None,
+        actions: Vec::new(),
+    };
+    // Told once, also when the bridge is killed before the folder's cursor has changed.
+    let key = format!("alert/skipped/{mailbox}/{}", older_than.as_millis());
+    tell(bridge, None, Some(mailbox), key, told)
 }
 
 pub(super) fn decisions(job: &Job) -> Vec<(&'static str, Action)> {

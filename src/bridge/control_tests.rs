@@ -37,6 +37,26 @@ fn current(town: &Town, chat: ChatId) -> Option<String> {
 }
 
 #[tokio::test]
+async fn a_message_whose_content_is_damaged_is_told_and_stops_neither_its_lane_nor_the_admins() {
+    let mut town = Town::new().await;
+    town.link(ANN).await;
+    let item = town.item(ANN, message(&"The printer is on fire. ".repeat(200)));
+    town.journal(vec![item]).await;
+    for file in std::fs::read_dir(town.dir.path().join("data/spool")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    town.write(ANN, &["And the hall is burning"]).await;
+    assert_eq!(town.desk.created.lock().unwrap().len(), 1, "the message behind it goes on");
+    let alert = town.alerts()[0].text.text.clone();
+    assert!(alert.contains("damaged or gone") && alert.contains("The customer was told"), "{alert}");
+    let told = town.notes(ANN).iter().any(|note| note.text.text.contains("was damaged on our side"));
+    assert!(told, "{:?}", town.notes(ANN));
+    town.write(ADMINS, &["/queue"]).await;
+    town.press(ADMINS, &town.button("Discard")).await;
+    assert_eq!(town.bridge.store.depth().dead, 0);
+}
+
+#[tokio::test]
 async fn a_code_links_a_chat_once_and_only_after_yes() {
     let mut town = Town::new().await;
     let code = code(&town).await;

@@ -281,6 +281,40 @@ async fn thirty_alerts_become_one_digest_and_what_needs_a_button_stays_single() 
 }
 
 #[tokio::test]
+async fn two_hundred_alerts_of_an_outage_come_as_a_few_messages() {
+    let mut world = World::new().await;
+    world.telegram.then((0..6).map(|_| Next::Retry(None)));
+    for n in 0..200 {
+        // Every fifth needs a decision, and between them stand edits of older alerts.
+        let actions =
+            if n % 5 == 0 { vec![("button_discard", Action::Discard(JobId(1)))] } else { Vec::new() };
+        let mut jobs = vec![alert(world.bridge(), n, actions)];
+        if n % 4 == 0 {
+            let edit = Note { edits: Some(ChatMessageId(9)), ..note(&format!("answered {n}")) };
+            let mut job = noted(&format!("edit-{n}"), edit);
+            job.lane = crate::model::job::Lane::Chat(world::ADMINS);
+            if let crate::model::job::Task::Deliver(delivery) = &mut job.task {
+                delivery.to = Place::Chat { bot: BOT, chat: world::ADMINS };
+            }
+            jobs.push(job);
+        }
+        world.enqueue(jobs).await;
+        if n % 20 == 0 {
+            world.turn().await;
+        }
+    }
+    world.drain().await;
+    let told = world.to_admins();
+    let edits = told.iter().filter(|line| line.contains("answered")).count();
+    assert_eq!(edits, 50, "they stay what they are");
+    let alerts: Vec<&String> = told.iter().filter(|line| !line.contains("answered")).collect();
+    assert!(alerts.len() <= 6 + 10, "{} messages, six of them refused: {alerts:?}", alerts.len());
+    let digest = alerts.iter().max_by_key(|line| line.len()).unwrap();
+    assert!(digest.contains("× waiting for a decision") && digest.contains("/queue"), "{digest}");
+    assert!(digest.find("waiting for a decision") < digest.find("new tickets"), "trouble before news");
+}
+
+#[tokio::test]
 async fn an_alert_is_edited_once_when_staff_answers() {
     let mut world = World::new().await;
     let job = alert(world.bridge(), 789, Vec::new());

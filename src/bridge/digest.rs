@@ -7,6 +7,7 @@ use crate::{
     bridge::{context::Bridge, outcome::Outcome, provenance::day_and_time},
     model::{
         delivery::{Alert, AlertKind, Content, Delivery},
+        ids::JobId,
         job::{Job, Progress, Task, Why},
     },
     runtime::clock::Timestamp,
@@ -16,6 +17,8 @@ use crate::{
 /// More waiting alerts than this are joined. A group takes twenty messages a minute
 /// (<https://core.telegram.org/bots/faq#broadcasting-to-users>), so five wait a quarter of one.
 const MOST_SINGLE: usize = 5;
+/// The same for those with buttons, while so much waits that a claim cannot show all of it.
+const MOST_DECISIONS_OF_MANY: usize = 2;
 /// A claim that shows so many jobs may have more behind them.
 const MOST_SHOWN: usize = 12;
 /// Lines of each sort that a digest shows.
@@ -35,19 +38,19 @@ struct Digest {
 
 /// Joins the alerts at the head of a lane while too many wait; `None` to go on with the head.
 ///
-/// What an admin must press a button for stays single, and so does what was begun to be sent.
-/// A lane has at most one unsent digest: it is made at the head, and what follows joins it.
+/// What an admin must press a button for stays single while it is little, and so does what was begun to
+/// be sent. A lane has at most one unsent digest: it is made at the head, and what follows joins it,
+/// whatever else stands in between.
 pub async fn digested(bridge: &Bridge, claim: &mut Claim) -> Result<Option<Outcome>, StoreError> {
     if !claim.steps.is_empty() {
         return Ok(None);
     }
     let joined = joinable(&claim.jobs);
-    let Some(task) = joined.checked_sub(2).and_then(|_| digest_of(bridge, claim.jobs.get(..joined)?)) else {
-        return Ok(None);
-    };
+    let Some(task) = digest_of(bridge, &joined) else { return Ok(None) };
+    let others: Vec<JobId> = joined.iter().skip(1).map(|job| job.id).collect();
     let more = claim.jobs.len() >= MOST_SHOWN;
-    bridge.store.join(claim, joined, task).await?;
-    metrics::counter!("alerts_joined_total").increment(joined as u64);
+    metrics::counter!("alerts_joined_total").increment(joined.len() as u64);
+    bridge.store.join_with(claim, others, task).await?;
     if !more {
         return Ok(None);
     }
@@ -56,23 +59,30 @@ pub async fn digested(bridge: &Bridge, claim: &mut Claim) -> Result<Option<Outco
     Ok(Some(Outcome::Later { until: bridge.now(), why: Why::Gathering, progress, follow_ups: Vec::new() }))
 }
 
-/// How many jobs from the head on become one digest; fewer than two: none.
-fn joinable(jobs: &[Job]) -> usize {
-    let waiting = jobs.iter().filter(|job| alert(job).is_some()).count();
-    let open = jobs.first().and_then(alert).is_some_and(|alert| counts(alert).is_some());
-    if waiting <= MOST_SINGLE && !open {
-        return 0;
+/// Which jobs become one digest, the head first; none if the head is none of them.
+fn joinable(jobs: &[Job]) -> Vec<&Job> {
+    let Some((head, first)) = jobs.first().and_then(|head| Some((head, alert(head)?))) else {
+        return Vec::new();
+    };
+    let here =
+        || jobs.iter().filter(|job| place(job) == place(head)).filter_map(|job| Some((job, alert(job)?)));
+    if here().count() <= MOST_SINGLE && counts(first).is_none() {
+        return Vec::new();
     }
-    let first = jobs.first();
-    jobs.iter()
-        .take_while(|job| {
-            let same_place = first.is_some_and(|first| place(first) == place(job));
-            same_place && alert(job).is_some_and(|alert| alert.buttons.is_empty())
-        })
-        .count()
+    // More decisions than anybody can see at once: the digest counts them, and the admins' list has their buttons.
+    let decisions = here().filter(|(_, alert)| !alert.buttons.is_empty()).count();
+    let most = if jobs.len() >= MOST_SHOWN { MOST_DECISIONS_OF_MANY } else { MOST_SINGLE };
+    let floods = decisions > most;
+    if !first.buttons.is_empty() && !floods {
+        return Vec::new();
+    }
+    here().filter(|(_, alert)| floods || alert.buttons.is_empty()).map(|(job, _)| job).collect()
 }
 
-fn digest_of(bridge: &Bridge, jobs: &[Job]) -> Option<Task> {
+fn digest_of(bridge: &Bridge, jobs: &[&Job]) -> Option<Task> {
+    if jobs.len() < 2 {
+        return None;
+    }
     let all = jobs.iter().filter_map(|job| Some((alert(job)?, job.accepted)));
     let digest = all.map(|(alert, accepted)| one(alert, accepted)).reduce(Digest::and)?;
     let text = bridge
@@ -95,6 +105,7 @@ fn values(digest: &Digest) -> serde_json::Value {
     let newest: Vec<&String> = digest.trouble.iter().rev().chain(digest.news.iter().rev()).collect();
     json!({
         "total": digest.counts.iter().map(|(_, count)| count).sum::<u32>(),
+        "decisions": digest.counts.iter().any(|(kind, _)| needs_person(*kind)),
         "since": day_and_time(digest.since), "kinds": kinds.collect::<Vec<_>>(), "newest": newest,
     })
 }
@@ -150,6 +161,10 @@ fn is_trouble(kind: AlertKind) -> bool {
     kind < AlertKind::NewTicket
 }
 
+fn needs_person(kind: AlertKind) -> bool {
+    matches!(kind, AlertKind::Parked | AlertKind::Dead | AlertKind::Quarantined)
+}
+
 fn name(kind: AlertKind, count: u32) -> &'static str {
     match (kind, count) {
         (AlertKind::Trouble, 1) => "trouble report",
@@ -173,7 +188,7 @@ mod tests {
     use crate::model::{
         button::Button,
         formatted::Formatted,
-        ids::{BotId, ChatId, JobId},
+        ids::{BotId, ChatId},
         job::{Lane, State},
         place::Place,
     };
@@ -205,17 +220,20 @@ mod tests {
 
     #[test]
     fn few_alerts_stay_single_and_many_are_joined() {
-        assert_eq!(joinable(&news(0..5)), 0);
-        assert_eq!(joinable(&news(0..6)), 6);
+        assert_eq!(joinable(&news(0..5)).len(), 0);
+        assert_eq!(joinable(&news(0..6)).len(), 6);
     }
 
     #[test]
-    fn what_needs_a_button_stays_single() {
+    fn what_needs_a_button_stays_single_unless_it_floods_the_group() {
         let mut jobs = news(0..8);
         jobs[3] = job(3, AlertKind::Parked, true);
-        assert_eq!(joinable(&jobs), 3);
+        let ids = |jobs: &[Job]| joinable(jobs).iter().map(|job| job.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(&jobs), [0, 1, 2, 4, 5, 6, 7]);
         jobs.drain(..3);
-        assert_eq!(joinable(&jobs), 0);
+        assert!(ids(&jobs).is_empty(), "it is the head");
+        let flood: Vec<Job> = (0..6).map(|id| job(id, AlertKind::Parked, true)).collect();
+        assert_eq!(ids(&flood), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
@@ -229,7 +247,7 @@ mod tests {
             alert.line = serde_json::to_string(&first).unwrap();
         }
         let jobs = [digest, job(12, AlertKind::NewTicket, false), job(13, AlertKind::Trouble, false)];
-        assert_eq!(joinable(&jobs), 3, "even if only two more wait");
+        assert_eq!(joinable(&jobs).len(), 3, "even if only two more wait");
         let whole = all(&jobs);
         assert_eq!(whole.counts, [(AlertKind::Trouble, 1), (AlertKind::NewTicket, 13)], "trouble first");
         assert_eq!(whole.since, Timestamp::from_secs(0));

@@ -4,7 +4,7 @@ use crate::{
     bridge::{
         alerts,
         context::Bridge,
-        interruption,
+        interruption, late,
         outcome::Outcome,
         provenance, question,
         question::Route,
@@ -71,7 +71,7 @@ pub fn created(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -
     ]
 }
 
-fn watch(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -> TicketWatch {
+pub(super) fn watch(conversation: &Conversation, ticket: &TicketId, now: Timestamp) -> TicketWatch {
     TicketWatch {
         api: conversation.api.clone(),
         account: conversation.account.clone(),
@@ -127,6 +127,13 @@ impl Work<'_> {
                 Replied::Ends(outcome) => return Ok(outcome),
             }
         };
+        if founded && self.conversation.ticket.as_ref().is_some_and(|later| *later != ticket) {
+            let (earlier, later) = (&ticket, &self.conversation);
+            late::name_in_later(bridge, claim, self.filing, later, &self.access, earlier).await?;
+            if let Some(own) = late::of_ticket(bridge, later, earlier)? {
+                self.conversation = own;
+            }
+        }
         let from = receipts::place_of(self.filing);
         let mut all_left_out = left_out;
         if let Some(from) = &from {
@@ -152,7 +159,7 @@ impl Work<'_> {
         let bridge = self.bridge;
         let attempt = match steps::standing(bridge, claim, &Step::Create) {
             Standing::Done(Remote::Ticket(ticket)) => return Ok(Created::Ticket(ticket)),
-            Standing::Done(_) => return Ok(Created::Ends(Outcome::done())),
+            Standing::Done(_) => return self.said_to_be_there(claim).await,
             Standing::Unknown { attempted, ended } => Some((attempted, ended)),
             Standing::Untried => match self.predecessor_decides() {
                 Some(until) => return Ok(Created::Ends(self.wait(until, Why::Predecessor)?)),
@@ -189,6 +196,21 @@ impl Work<'_> {
             Remote::Ticket(ticket) => Ok(Created::Ticket(ticket)),
             _ => Ok(Created::Ends(Outcome::done())),
         }
+    }
+
+    async fn said_to_be_there(&self, claim: &mut Claim) -> Result<Created, Interrupted> {
+        let (bridge, job, filing) = (self.bridge, self.job, self.filing);
+        let there = late::there(bridge, claim, job, filing, &self.conversation, &self.access).await?;
+        Ok(match there {
+            Some(ticket) => Created::Ticket(ticket),
+            None if filing.files().next().is_none() => Created::Ends(Outcome::done()),
+            None => {
+                let why = "its ticket is said to be there but shows no marker, so its files were not added";
+                let alert = alerts::dead(bridge, job, filing, &self.conversation, why, false);
+                let told = Told { jobs: alert.into_iter().collect(), changes: Vec::new() };
+                Created::Ends(interruption::bury(why.to_owned(), told))
+            }
+        })
     }
 
     async fn reply(&mut self, claim: &mut Claim, left_out: &[LeftOut]) -> Result<Replied, Interrupted> {
@@ -263,9 +285,12 @@ impl Work<'_> {
         steps::call(self.bridge, claim, &self.conversation, Step::Reopen, call, made).await.map(|_| ())
     }
 
-    /// After a lost or restored store, what the desk already has may be seen again.
+    /// After a lost or restored store, what the desk already has may be seen again; and so may a message
+    /// that is older than what is remembered, when a mailbox is read again.
     fn looks_first(&self) -> bool {
+        let keeps = self.bridge.timing.keep_done;
         self.bridge.store.look_first_until().is_some_and(|until| self.bridge.now() < until)
+            || self.filing.messages.iter().any(|message| message.at.since(message.inbound.sent) >= keeps)
     }
 
     /// Messages behind a parked create wait for an admin's decision.

@@ -1,14 +1,14 @@
 //! Journal first, then tell the source: the bridge's end of the channels' intake handle.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use tokio::sync::mpsc;
 
 use crate::{
-    bridge::{context::Bridge, threading},
+    bridge::{alerts, context::Bridge, threading},
     channel::intake::{Begin, Cursor, IntakeStopped, Request, Source},
     model::{
         conversation::Conversation,
@@ -33,25 +33,52 @@ pub async fn run(bridge: Bridge, mut requests: mpsc::Receiver<Request>) {
             Request::Begin { source, answer } => {
                 let begun = begin(&bridge, &source).await;
                 let begun = begun.map(|lease| {
-                    let begin = Begin { cursor: lease.cursor.clone(), reread_since: lease.reread_since };
+                    let begin = Begin { cursor: lease.cursor.clone(), reread: lease.reread };
                     leases.insert(source, lease);
                     begin
                 });
                 let _ = answer.send(begun.map_err(stopped));
             }
             Request::Accept { source, items, cursor, answer } => {
-                let taken = match leases.get_mut(&source) {
-                    Some(lease) => accept(&bridge, lease, &source, items, cursor).await,
-                    None => Err(StoreError::Stale),
+                let taken = match lease(&bridge, &mut leases, &source).await {
+                    Ok(lease) => accept(&bridge, lease, &source, items, cursor).await,
+                    Err(error) => Err(error),
                 };
-                // A stale lease (the store was reopened): the source begins anew.
                 if matches!(taken, Err(StoreError::Stale)) {
                     leases.remove(&source);
                 }
                 let _ = answer.send(taken.map_err(stopped));
             }
+            Request::RereadDone { source, reread, answer } => {
+                let done = match lease(&bridge, &mut leases, &source).await {
+                    Ok(lease) => bridge.store.reread_done(lease, reread).await,
+                    Err(error) => Err(error),
+                };
+                if matches!(done, Err(StoreError::Stale)) {
+                    leases.remove(&source);
+                }
+                let _ = answer.send(done.map_err(stopped));
+            }
+            Request::Skipped { mailbox, mails, older_than, answer } => {
+                let alert = alerts::skipped(&bridge, &mailbox, mails, older_than);
+                let told = bridge.store.enqueue(alert.into_iter().collect(), Vec::new()).await;
+                let _ = answer.send(told.map(drop).map_err(stopped));
+            }
         }
     }
+}
+
+/// The source's lease. One that went stale (the store was reopened) is taken anew: its source gives again
+/// what was not acknowledged, and knows itself how far it is.
+async fn lease<'a>(
+    bridge: &Bridge,
+    leases: &'a mut HashMap<Source, Lease>,
+    source: &Source,
+) -> Result<&'a mut Lease, StoreError> {
+    Ok(match leases.entry(source.clone()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(gone) => gone.insert(begin(bridge, source).await?),
+    })
 }
 
 async fn begin(bridge: &Bridge, source: &Source) -> Result<Lease, StoreError> {
@@ -218,3 +245,7 @@ impl<'a> Batch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

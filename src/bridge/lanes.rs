@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::{
     bridge::{
         context::Bridge,
-        control, delivery, filing,
+        control, damaged, delivery, filing,
         gather::{self, Gather, Waiting},
         outcome::{self, Outcome},
     },
@@ -63,6 +63,16 @@ async fn turn(bridge: &Bridge, recent: &Recent, mut claim: Claim) {
         tracing::Span::none,
         |job| tracing::info_span!("job", job.id = %job.id, item = %job.key),
     );
+    if let Some(damaged) = claim.damaged.clone() {
+        let settled = match damaged::outcome(bridge, &damaged) {
+            Ok(outcome) => outcome::settle(bridge, claim, outcome).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = settled {
+            tracing::warn!(?lane, %error, "A damaged job could not be set aside; it is taken up again.");
+        }
+        return;
+    }
     let ended = AssertUnwindSafe(head(bridge, recent, &mut claim).instrument(span)).catch_unwind().await;
     let outcome = match ended {
         Ok(Ok(outcome)) => outcome,

@@ -89,7 +89,7 @@ fn late(bridge: &Bridge, filing: &Filing) -> Option<String> {
 }
 
 /// “via Telegram, @name · tb-…”
-fn provenance(bridge: &Bridge, filing: &Filing) -> String {
+pub fn provenance(bridge: &Bridge, filing: &Filing) -> String {
     let markers: Vec<String> = markers(bridge, filing).iter().map(ToString::to_string).collect();
     let Some(first) = filing.messages.first() else { return markers.join(" ") };
     let sender = &first.inbound.sender;

@@ -7,7 +7,8 @@ use crate::{
     },
     model::{
         conversation::Conversation,
-        ids::TicketId,
+        ids::{ConversationId, TicketId},
+        inbound::Origin,
         job::{Ended, Filing, Remote, Step},
         marker::Marker,
     },
@@ -43,27 +44,49 @@ pub async fn create(
     };
     let since = since.minus(bridge.timing.clock_skew);
     let begun = bridge.now();
+    let found = look_for_create(bridge, conversation, access, filing, since).await?;
+    if let Found::Ticket(created) = &found {
+        let remote = Remote::Ticket(created.ticket.clone());
+        // A mail of long ago, read again: its ticket stays the first conversation's.
+        let ticket = Key::Ticket(conversation.api.clone(), created.ticket.clone());
+        let owner = bridge.store.find(&ticket)?.filter(|owner| *owner != conversation.id);
+        let changes = match owner {
+            Some(owner) if filed_before(bridge, conversation, filing).contains(&owner) => Vec::new(),
+            _ => super::filing::created(conversation, &created.ticket, bridge.now()),
+        };
+        bridge.store.end_step(claim, Step::Create, remote.clone(), changes).await?;
+        return Ok(Some(remote));
+    }
+    absent(bridge, claim, conversation, Step::Create, attempt, begun, &found).await
+}
+
+/// The ticket with a filing's marker, among those that may be its own: dated `since` then by the server's
+/// clock, and founded by no other conversation.
+pub async fn look_for_create(
+    bridge: &Bridge,
+    conversation: &Conversation,
+    access: &Access,
+    filing: &Filing,
+    since: Timestamp,
+) -> Result<Found, Interrupted> {
+    let Some(api) = bridge.apis.get(&conversation.api) else { return Err(unknown_api(conversation)) };
+    let filed_before = filed_before(bridge, conversation, filing);
     // A ticket that only the poll has met may be the very one that is looked for: only those that
     // a conversation of ours founded are known.
     let is_known = |ticket: &TicketId| {
         let key = Key::Ticket(conversation.api.clone(), ticket.clone());
         let found = bridge.store.find(&key).ok().flatten();
         let found = found.and_then(|id| bridge.store.conversation(id).ok().flatten());
-        found.is_some_and(|known| known.founder.is_some() && known.id != conversation.id)
+        found.is_some_and(|known| {
+            known.founder.is_some() && known.id != conversation.id && !filed_before.contains(&known.id)
+        })
     };
     let markers = markers(bridge, filing);
     let look = Look {
         markers: &markers,
         place: LookIn::NewTickets { since, subject: &conversation.subject, is_known: &is_known },
     };
-    let found = steps::read(bridge, conversation, api.port.find_by_marker(access, look)).await?;
-    if let Found::Ticket(created) = &found {
-        let remote = Remote::Ticket(created.ticket.clone());
-        let changes = super::filing::created(conversation, &created.ticket, bridge.now());
-        bridge.store.end_step(claim, Step::Create, remote.clone(), changes).await?;
-        return Ok(Some(remote));
-    }
-    absent(bridge, claim, conversation, Step::Create, attempt, begun, &found).await
+    steps::read(bridge, conversation, api.port.find_by_marker(access, look)).await
 }
 
 /// The same for a reply.
@@ -110,6 +133,15 @@ pub async fn absent(
     }
     bridge.store.fail_step(claim, step, Failed::Surely).await?;
     Ok(None)
+}
+
+/// The conversations that mails with these Message-IDs are known in.
+fn filed_before(bridge: &Bridge, conversation: &Conversation, filing: &Filing) -> Vec<ConversationId> {
+    let mails = filing.messages.iter().filter_map(|arrived| match &arrived.inbound.origin {
+        Origin::Mail(mail) => Some(Key::Mail(conversation.account.clone(), mail.message_id.clone())),
+        Origin::Chat(_) => None,
+    });
+    mails.filter_map(|key| bridge.store.find(&key).ok().flatten()).collect()
 }
 
 fn unknown_api(conversation: &Conversation) -> Interrupted {

@@ -45,7 +45,7 @@ use crate::{
     store::{Options, Store, change::Change},
     text::templates::Templates,
     ticket_api::{
-        Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
+        Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, LookIn, NewReply,
         NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketLine, TicketPage, Upload,
     },
 };
@@ -193,8 +193,26 @@ impl TicketApi for Desk {
         Ok(Catalog::default())
     }
 
-    async fn find_by_marker(&self, _: &Access, _: Look<'_>) -> Result<Found, ApiError> {
-        Ok(self.finds.lock().unwrap().pop_front().unwrap_or(Found::Absent))
+    async fn find_by_marker(&self, _: &Access, look: Look<'_>) -> Result<Found, ApiError> {
+        if let Some(found) = self.finds.lock().unwrap().pop_front() {
+            return Ok(found);
+        }
+        let marked = |text: &str| look.markers.iter().any(|marker| text.contains(marker.as_str()));
+        Ok(match look.place {
+            LookIn::NewTickets { is_known, .. } => {
+                let created = self.created.lock().unwrap();
+                let tickets =
+                    (1..).map(|number: usize| TicketId::new(number.to_string())).zip(created.iter());
+                let mut unknown = tickets.filter(|(ticket, _)| !is_known(ticket));
+                let found = unknown.find(|(_, new)| marked(&new.text));
+                found.map_or(Found::Absent, |(ticket, _)| Found::Ticket(Created { ticket, message: None }))
+            }
+            LookIn::Replies(ticket) => {
+                let replies = self.replies.lock().unwrap();
+                let found = replies.iter().any(|(of, text)| of == ticket && marked(text));
+                if found { Found::Reply(None) } else { Found::Absent }
+            }
+        })
     }
 
     fn server_time(&self, local: Timestamp) -> Timestamp {
@@ -339,6 +357,28 @@ impl Town {
         self.take(vec![item]).await;
     }
 
+    /// Journaled, and not worked on yet.
+    pub(crate) async fn journal(&mut self, items: Vec<Inbound>) {
+        let cursor = Cursor(self.numbers.to_string());
+        self.intake.accept(source(), items, cursor).await.unwrap();
+    }
+
+    /// Another process, or a reopened store, has the source now.
+    pub(crate) async fn lose_lease(&self) {
+        self.bridge.store.take_source(&intake::source_key(&source())).await.unwrap();
+    }
+
+    pub(crate) async fn try_take(&mut self, items: Vec<Inbound>) -> bool {
+        let cursor = Cursor(self.numbers.to_string());
+        let taken = self.intake.accept(source(), items, cursor).await.is_ok();
+        self.settle().await;
+        taken
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
     pub(crate) async fn take(&mut self, items: Vec<Inbound>) {
         let cursor = Cursor(self.numbers.to_string());
         self.intake.accept(source(), items, cursor).await.unwrap();
@@ -353,6 +393,11 @@ impl Town {
                 return;
             }
             for mut claim in claims {
+                if let Some(damaged) = claim.damaged.clone() {
+                    let outcome = crate::bridge::damaged::outcome(&self.bridge, &damaged).unwrap();
+                    outcome::settle(&self.bridge, claim, outcome).await.unwrap();
+                    continue;
+                }
                 let job = claim.jobs[0].clone();
                 let outcome = match &job.task {
                     Task::Control(inbound) => {

@@ -35,6 +35,7 @@ pub async fn run(bridge: Bridge, sources: Vec<Watched>, shutdown: Shutdown) {
         let turn = async {
             if !recalled {
                 watch.recall(&bridge, &sources)?;
+                bridge.store.enqueue(alerts::lost_state(&bridge).into_iter().collect(), Vec::new()).await?;
                 recalled = true;
             }
             watch.turn(&bridge, &sources).await

@@ -19,7 +19,7 @@ use crate::{
         conversation::Conversation,
         delivery::{Content, Delivery, Note},
         formatted::Formatted,
-        ids::ChatMessageId,
+        ids::{ChatMessageId, JobId},
         inbound::{ChatOrigin, Inbound},
         job::{Job, Lane, NewJob, State, Task},
         place::Place,
@@ -193,6 +193,17 @@ impl Press<'_> {
     pub fn expired(&self) -> Outcome {
         let pop_up = self.pop_up(Some("choice_expired"));
         Outcome::Done { changes: Vec::new(), follow_ups: vec![pop_up] }
+    }
+
+    /// A job that nobody can describe any more was discarded.
+    pub fn let_go(&self, job: JobId) -> Outcome {
+        let what = "an item whose content was damaged";
+        let values = json!({
+            "decision": label(self.turn.bridge, &self.turn.place(), "button_discard", &json!({})),
+            "by": crate::bridge::alerts::who(self.turn.inbound), "what": what, "who": "a customer",
+            "account": null, "channel": "Telegram", "excerpt": null, "job": job.to_string(),
+        });
+        self.settled("alert_decided", values, Vec::new())
     }
 
     /// The message with the button now says what was decided, and the button is gone.

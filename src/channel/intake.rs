@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use crate::model::cursor::Cursor;
+pub use crate::model::cursor::{Cursor, Reread};
 use crate::{
     model::{
         ids::{BotId, MailboxName},
@@ -27,8 +27,8 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begin {
     pub cursor: Option<Cursor>,
-    /// After a loss: read again what arrived since then; duplicates are recognised.
-    pub reread_since: Option<Timestamp>,
+    /// After a loss, or because a person asked: until [`Intake::reread_done`], at each beginning.
+    pub reread: Option<Reread>,
 }
 
 /// The proof that items are on disk. Nobody but [`Intake`] can make one.
@@ -59,6 +59,17 @@ pub enum Request {
         cursor: Cursor,
         answer: oneshot::Sender<Result<(), IntakeStopped>>,
     },
+    RereadDone {
+        source: Source,
+        reread: Reread,
+        answer: oneshot::Sender<Result<(), IntakeStopped>>,
+    },
+    Skipped {
+        mailbox: MailboxName,
+        mails: u32,
+        older_than: Timestamp,
+        answer: oneshot::Sender<Result<(), IntakeStopped>>,
+    },
 }
 
 impl Intake {
@@ -82,6 +93,23 @@ impl Intake {
     ) -> Result<Durable, IntakeStopped> {
         let (answer, answered) = oneshot::channel();
         self.ask(Request::Accept { source, items, cursor, answer }, answered).await.map(Durable)
+    }
+
+    /// Everything that was to be read again was accepted. Until then a restart begins it anew.
+    pub async fn reread_done(&self, source: Source, reread: Reread) -> Result<(), IntakeStopped> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::RereadDone { source, reread, answer }, answered).await
+    }
+
+    /// Mail of a renumbered folder is about to be left alone; returns once somebody will be told.
+    pub async fn skipped(
+        &self,
+        mailbox: MailboxName,
+        mails: u32,
+        older_than: Timestamp,
+    ) -> Result<(), IntakeStopped> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Skipped { mailbox, mails, older_than, answer }, answered).await
     }
 
     /// Where raw bytes go before the item that names them.

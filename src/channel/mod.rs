@@ -39,6 +39,9 @@ pub trait Channel: Send + Sync {
     /// The bytes of a file that a customer sent here, and their number where the source says it.
     async fn open(&self, file: &Attachment) -> Result<Opened, OpenError>;
 
+    /// There is something to be read again, see [`intake::Begin::reread`].
+    fn read_again(&self) {}
+
     /// Whether the user may act for the chat (a group's admin; in a private chat, its person).
     async fn is_chat_admin(&self, chat: ChatId, user: UserId) -> Result<bool, SendError> {
         let _ = (chat, user);

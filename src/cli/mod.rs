@@ -2,6 +2,7 @@
 
 mod account;
 mod account_import;
+mod backfill;
 mod check;
 mod conversation;
 mod demo;
@@ -46,6 +47,7 @@ enum Command {
     Link(link::Args),
     Conversation(conversation::Args),
     Queue(queue::Args),
+    Backfill(backfill::Args),
     Store(store::Args),
     Mail(mail::Args),
     Template(template::Args),
@@ -65,6 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, mut output: Output) -> Exi
         Command::Link(args) => link::run(&args, &cli.config, &mut output),
         Command::Conversation(args) => conversation::run(&args, &cli.config, &mut output),
         Command::Queue(args) => queue::run(&args, &cli.config, &mut output),
+        Command::Backfill(args) => backfill::run(&args, &cli.config, &mut output),
         Command::Store(args) => store::run(&args, &cli.config, &mut output),
         Command::Mail(args) => mail::run(&args, &cli.config, &mut output),
         Command::Template(args) => template::run(&args, &cli.config, &mut output),

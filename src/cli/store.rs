@@ -41,7 +41,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Write a backup, the instance's secret included; a running bridge goes on meanwhile.
+    /// Write a backup, the instance's secret included; a running bridge goes on meanwhile, but takes nothing in
+    /// while the rows are read (some seconds where there are a million).
     Backup {
         /// Replaced if it is there.
         file: PathBuf,

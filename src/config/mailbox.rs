@@ -296,7 +296,7 @@ fn reply_address(table: &Table<'_>) -> Option<String> {
 }
 
 /// The start of a day, in UTC.
-fn day(text: &str) -> Option<Timestamp> {
+pub fn day(text: &str) -> Option<Timestamp> {
     let date: jiff::civil::Date = text.parse().ok()?;
     Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().into())
 }

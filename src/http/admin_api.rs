@@ -12,7 +12,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{admin_accounts, admin_queue, admin_store, rows};
+use super::{admin_accounts, admin_mailboxes, admin_queue, admin_store, rows};
 use crate::{
     bridge::{alerts, context::Bridge, linking},
     model::{
@@ -36,6 +36,7 @@ pub fn router(bridge: Bridge) -> Router {
         .route("/admin/conversations", get(conversations))
         .route("/admin/conversations/{id}", get(conversation))
         .merge(admin_accounts::routes())
+        .merge(admin_mailboxes::routes())
         .merge(admin_queue::routes())
         .merge(admin_store::routes())
         .with_state(bridge)

@@ -57,6 +57,8 @@ async fn list(
     for summary in summaries.into_iter().take(filter.most) {
         if let Some((job, _)) = bridge.store.job(summary.id)? {
             jobs.push(row(&bridge, &job));
+        } else {
+            jobs.push(damaged(&summary));
         }
     }
     Ok(Json(rows::Queue { live: depth.live, parked: depth.parked, dead: depth.dead, jobs }))
@@ -106,6 +108,15 @@ async fn retry(
 }
 
 async fn discard(State(bridge): State<Bridge>, Path(id): Path<u64>) -> Result<Json<rows::Job>, Refused> {
+    if bridge.store.job(JobId(id))?.is_none() {
+        let aside = admin::waiting(&bridge)?.into_iter().find(|summary| summary.id == JobId(id));
+        if let Some(summary) = aside
+            && admin::decide(&bridge, JobId(id), Verdict::Discard, Vec::new()).await?
+        {
+            tracing::info!(job.id = id, "A damaged job was discarded from outside.");
+            return Ok(Json(damaged(&summary)));
+        }
+    }
     decide(&bridge, id, Verdict::Discard).await
 }
 
@@ -144,6 +155,25 @@ fn row(bridge: &Bridge, job: &job::Job) -> rows::Job {
         account: about.account,
         why,
         accepted: job.accepted.to_string(),
+        since: since.map(|since| since.to_string()),
+    }
+}
+
+/// Its content is gone; all that is left to do is to discard it.
+fn damaged(summary: &Summary) -> rows::Job {
+    let (why, since) = match &summary.state {
+        job::State::Parked { why, since } | job::State::Dead { why, since } => (why.clone(), Some(*since)),
+        job::State::Waiting { .. } | job::State::Ready | job::State::Done { .. } => (String::new(), None),
+    };
+    rows::Job {
+        id: summary.id.0,
+        state: state(&summary.state).to_owned(),
+        held: false,
+        what: "an item whose content is damaged".to_owned(),
+        who: "a customer".to_owned(),
+        account: None,
+        why,
+        accepted: summary.accepted.to_string(),
         since: since.map(|since| since.to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin_accounts;
 pub mod admin_api;
+mod admin_mailboxes;
 pub mod admin_queue;
 mod admin_store;
 pub mod health;

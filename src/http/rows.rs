@@ -85,6 +85,14 @@ pub enum Imported {
     Refused(String),
 }
 
+/// A mailbox that is read again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backfill {
+    pub mailbox: String,
+    /// RFC 3339.
+    pub since: String,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conversation {
     pub id: u64,

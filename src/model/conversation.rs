@@ -59,13 +59,18 @@ pub enum TicketStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ConversationChange {
     Ticket(TicketId),
-    Status { status: TicketStatus, read: Timestamp },
+    Status {
+        status: TicketStatus,
+        read: Timestamp,
+    },
     Active(Timestamp),
     WrittenFrom(Place),
     Participants(Vec<MailAddress>),
     Mail(MailId),
     Successor(ConversationId),
     CreateParked(JobId, Timestamp),
+    /// Somebody decided about that job.
+    CreateDecided(JobId),
     Quiet(Place),
 }
 
@@ -92,6 +97,9 @@ impl Conversation {
             ConversationChange::Mail(mail) => remember(&mut self.mails, mail),
             ConversationChange::Successor(id) => self.successor = Some(id),
             ConversationChange::CreateParked(job, since) => self.create_parked = Some((job, since)),
+            ConversationChange::CreateDecided(job) => {
+                self.create_parked = self.create_parked.filter(|(parked, _)| *parked != job);
+            }
             ConversationChange::Quiet(place) => remember(&mut self.quiet, place),
         }
     }

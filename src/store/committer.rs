@@ -24,7 +24,6 @@ use super::{
     jobs::chain,
     lanes::Lanes,
     opening::{self, Loss, Opened},
-    queue::Hold,
     rows::Health,
     tree::{Db, Key, decode, encode},
     trees::LAST,
@@ -148,22 +147,6 @@ impl Store {
         });
         self.requests().ok_or_else(gone)?.send(request).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
-    }
-
-    /// The same when nobody waits for it; `hold` is dropped once it is on disk. `false` when the
-    /// committer has no room for it.
-    pub(super) fn commit_unasked(
-        &self,
-        hold: Hold,
-        operation: impl FnOnce(&mut Txn<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> bool {
-        let request = request(operation, move |result| {
-            drop(hold);
-            if let Err(error) = result {
-                tracing::warn!(%error, "What the store had to note by itself was not noted.");
-            }
-        });
-        self.requests().is_some_and(|requests| requests.try_send(request).is_ok())
     }
 }
 

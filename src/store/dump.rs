@@ -112,7 +112,9 @@ impl Store {
     }
 
     /// Writes a backup, the secret included, while the store goes on; readable by its owner only.
-    /// The file is there whole or not at all.
+    /// The file is there whole or not at all. Its rows are read between two commits, since the database has
+    /// no snapshots: meanwhile nothing is taken in (2.2 s for 200,000 rows in an unoptimised build); the
+    /// spooled bytes are copied beside the commits.
     pub async fn backup(&self, file: &Path) -> Result<(), DumpError> {
         let beside = file.with_extension("tmp");
         self.snapshot(&beside, true).await?;
@@ -164,7 +166,9 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         };
-        let (last, loss) = opening::above(&db, Some(last_of(&db)?), mark, clock);
+        let last = last_of(&db)?;
+        let what = format!("a backup of {} was put back", last.at);
+        let (last, loss) = opening::above(&db, Some(last), mark, clock, what);
         seal(&new, db, last, Some(loss), clock)?;
         drop(spool);
         opening::unlocked(&files.db)?;

@@ -132,7 +132,7 @@ impl Row {
         })
     }
 
-    fn summary(self, id: JobId) -> Summary {
+    pub(super) fn summary(self, id: JobId) -> Summary {
         Summary {
             id,
             lane: self.lane,
@@ -189,7 +189,7 @@ impl Store {
         result
     }
 
-    /// Any job still stored, done ones included, with its steps.
+    /// Any job still stored, done ones included, with its steps; nothing, too, for one whose content is gone.
     pub fn job(&self, id: JobId) -> Result<Option<(Job, Vec<StepRecord>)>, StoreError> {
         let found = self.read(|db| {
             for tree in [JOBS, ASIDE, DONE] {
@@ -199,7 +199,12 @@ impl Store {
             }
             Ok(None)
         })?;
-        found.map(|(row, steps)| Ok((row.job(id, &self.shared().spool)?, steps))).transpose()
+        let Some((row, steps)) = found else { return Ok(None) };
+        match row.job(id, &self.shared().spool) {
+            Ok(job) => Ok(Some((job, steps))),
+            Err(Unreadable::Never(_)) => Ok(None),
+            Err(now @ Unreadable::Now(_)) => Err(now.into()),
+        }
     }
 
     /// The job that a dedup or idempotency key led to, while both are kept.

@@ -12,7 +12,11 @@ use super::{
     txn::Txn,
 };
 use crate::{
-    model::{cursor::Cursor, ids::JobId, job::NewJob},
+    model::{
+        cursor::{Cursor, Reread},
+        ids::JobId,
+        job::NewJob,
+    },
     runtime::clock::Timestamp,
 };
 
@@ -34,14 +38,29 @@ impl Store {
     /// The newest lease of a source is the only one that counts.
     pub async fn take_source(&self, source: &str) -> Result<Lease, StoreError> {
         let shared = self.shared();
-        let stored = self.read(|db| cursors::read(db, source))?;
+        let loss = shared.loss();
+        let (cursor, reread) = self.read(|db| cursors::read(db, source, loss.as_ref(), self.now()))?;
         let fence = shared.next_fence();
         shared.sources().insert(source.to_owned(), fence);
-        let reread_since = shared
-            .loss()
-            .filter(|loss| stored.as_ref().is_none_or(|(_, written)| *written <= loss.sequence))
-            .map(|loss| loss.reread_since);
-        Ok(Lease { cursor: stored.map(|(cursor, _)| cursor), reread_since, source: source.to_owned(), fence })
+        Ok(Lease { cursor, reread, source: source.to_owned(), fence })
+    }
+
+    /// A person wants mail read again. `false` for a source that was never read.
+    pub async fn ask_reread(&self, source: &str, since: Timestamp) -> Result<bool, StoreError> {
+        let source = source.to_owned();
+        self.commit(move |txn| cursors::ask(txn, &source, Reread { since, asked: true })).await
+    }
+
+    /// Everything that was to be read again was accepted; what was asked for since the lease stays.
+    pub async fn reread_done(&self, lease: &Lease, reread: Reread) -> Result<(), StoreError> {
+        let (source, fence) = (lease.source.clone(), lease.fence);
+        self.commit(move |txn| {
+            if txn.shared.sources().get(&source) != Some(&fence) {
+                return Err(StoreError::Stale);
+            }
+            cursors::done(txn, &source, reread)
+        })
+        .await
     }
 
     /// Dedup, conversations, jobs and cursor in one transaction.

@@ -41,7 +41,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{
     model::{
-        cursor::Cursor,
+        cursor::{Cursor, Reread},
         ids::JobId,
         job::{Ended, Job, Lane, NewJob, StepRecord},
         secret::InstanceSecret,
@@ -53,7 +53,7 @@ use change::Change;
 use committer::{Committer, Request, Shared};
 use opening::{Files, Opened};
 use queue::Hold;
-use rows::Health;
+use rows::{Health, Lost, Summary};
 use tree::Db;
 
 /// Cheap to clone.
@@ -120,8 +120,8 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Lease {
     pub cursor: Option<Cursor>,
-    /// After a loss: the source is to be read again from then.
-    pub reread_since: Option<Timestamp>,
+    /// What is to be read again, until [`Store::reread_done`].
+    pub reread: Option<Reread>,
     source: String,
     fence: u64,
 }
@@ -160,6 +160,17 @@ pub struct Claim {
     /// How often somebody had decided about the head when it was claimed.
     resumes: u32,
     hold: Hold,
+    /// The head cannot be read and never will be: there are no jobs then, and it is to be buried.
+    pub damaged: Option<Damaged>,
+}
+
+/// A job whose spooled content is gone.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    pub summary: Summary,
+    pub why: String,
+    /// Whether a step of it was attempted.
+    pub begun: bool,
 }
 
 /// How an attempted step ended that is not done.
@@ -216,6 +227,20 @@ impl Store {
     pub fn lost_until(&self) -> Option<Timestamp> {
         self.look_first_until()?;
         self.shared().loss().map(|loss| loss.lost_until)
+    }
+
+    /// What was lost, for as long as everything is looked for first.
+    pub fn loss(&self) -> Option<Lost> {
+        let loss = self.shared().loss().filter(|loss| loss.look_first_until > self.now())?;
+        Some(Lost {
+            since: opening::may_miss_since(&loss),
+            until: loss.lost_until,
+            decided: opening::decided_at(&loss),
+            reread_since: loss.reread_since,
+            look_first_until: loss.look_first_until,
+            number: loss.sequence,
+            what: loss.what,
+        })
     }
 
     pub fn health(&self) -> watch::Receiver<Health> {

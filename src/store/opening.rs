@@ -15,6 +15,7 @@ use super::{
     OpenError, StoreError,
     committer::{Disk, LAST_KEY, last_in},
     digest,
+    jobs::shorten,
     lanes::Lanes,
     secret_file,
     tree::{Db, Key, encode},
@@ -55,6 +56,9 @@ pub(super) struct Loss {
     pub(super) lost_until: Timestamp,
     /// Cursors that were written later count.
     pub(super) sequence: u64,
+    /// What was wrong.
+    #[serde(default)]
+    pub(super) what: String,
 }
 
 pub(super) struct Opened {
@@ -62,6 +66,14 @@ pub(super) struct Opened {
     pub(super) disk: Disk,
     pub(super) lanes: Lanes,
     pub(super) loss: Option<Loss>,
+}
+
+pub(super) fn may_miss_since(loss: &Loss) -> Timestamp {
+    loss.reread_since.plus(REREAD)
+}
+
+pub(super) fn decided_at(loss: &Loss) -> Timestamp {
+    loss.look_first_until.minus(LOOK_FIRST)
 }
 
 /// The files of a state directory.
@@ -113,14 +125,14 @@ pub(super) fn open(
         }
         Err(Trouble::Less(what, db, last)) => {
             tracing::warn!(what, "Going on after a loss with what is left.");
-            let last = after(&db, last, mark, clock)?;
+            let last = after(&db, last, mark, clock, what)?;
             (*db, Some(last), secret_or_new(&files)?)
         }
         Err(Trouble::Nothing(what)) => {
             let aside = move_aside(&files.db, clock)?;
             tracing::warn!(what, aside = %aside.display(), "Going on after a loss without the old database.");
             let db = open_db(&files.db)?.map_err(OpenError::Lost)?;
-            let last = after(&db, None, mark, clock)?;
+            let last = after(&db, None, mark, clock, what)?;
             (db, Some(last), secret_or_new(&files)?)
         }
     };
@@ -231,13 +243,26 @@ fn begin(files: &Files, db: &Db, clock: &Clock) -> Result<Last, OpenError> {
 }
 
 /// The first transaction after a loss.
-fn after(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clock) -> Result<Last, OpenError> {
-    let (last, loss) = above(db, last, mark, clock);
+fn after(
+    db: &Db,
+    last: Option<Last>,
+    mark: Option<Last>,
+    clock: &Clock,
+    what: String,
+) -> Result<Last, OpenError> {
+    let (last, loss) = above(db, last, mark, clock, what);
     found(db, last, Some(loss))
 }
 
 /// Numbers that go on above all that were given out, and how far sources are to go back.
-pub(super) fn above(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clock) -> (Last, Loss) {
+pub(super) fn above(
+    db: &Db,
+    last: Option<Last>,
+    mark: Option<Last>,
+    clock: &Clock,
+    mut what: String,
+) -> (Last, Loss) {
+    shorten(&mut what);
     let now = clock.now();
     let known: Vec<&Last> = last.iter().chain(&mark).collect();
     let highest = |number: fn(&Last) -> u64| known.iter().map(|last| number(last)).max().unwrap_or(0);
@@ -258,6 +283,7 @@ pub(super) fn above(db: &Db, last: Option<Last>, mark: Option<Last>, clock: &Clo
         look_first_until: now.plus(LOOK_FIRST),
         lost_until: known.last().map_or(now, |last| last.at),
         sequence: new.sequence,
+        what,
     };
     (new, loss)
 }

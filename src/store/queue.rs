@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Claim, Store, StoreError, blobs,
+    Claim, Damaged, Store, StoreError, blobs,
     change::Change,
     committer::Shared,
     jobs::{Row, spooled, steps_of},
@@ -66,9 +66,9 @@ impl Store {
             let hold = Hold { shared: shared.clone(), lane: held.lane.clone(), fence };
             match self.read_claim(&held) {
                 Ok((jobs, steps, resumes)) => {
-                    claims.push(Claim { lane: held.lane, jobs, steps, resumes, hold });
+                    claims.push(Claim { lane: held.lane, jobs, steps, resumes, hold, damaged: None });
                 }
-                Err(unreadable) => self.pass_over(unreadable, held, hold),
+                Err(unreadable) => claims.extend(self.damaged(unreadable, held, hold)),
             }
         }
         claims
@@ -94,9 +94,20 @@ impl Store {
         }
     }
 
-    /// Makes the first `joined` jobs of the claim one: the head with `task`. The others are done; their keys stay known.
+    /// Makes the first `joined` jobs of the claim one, see [`Self::join_with`].
     pub async fn join(&self, claim: &mut Claim, joined: usize, task: Task) -> Result<(), StoreError> {
         let others: Vec<JobId> = claim.jobs.iter().take(joined).skip(1).map(|job| job.id).collect();
+        self.join_with(claim, others, task).await
+    }
+
+    /// Makes the head and `others` of the claim one: the head with `task`. The others are done; their keys stay known.
+    pub async fn join_with(
+        &self,
+        claim: &mut Claim,
+        others: Vec<JobId>,
+        task: Task,
+    ) -> Result<(), StoreError> {
+        let joined = others.clone();
         let ticket = claim.ticket()?;
         let stored = self.prepare_task(&task).await?;
         let named = blobs::of_new(&stored, &task);
@@ -118,7 +129,7 @@ impl Store {
             Ok(())
         })
         .await?;
-        claim.jobs.drain(1.min(claim.jobs.len())..joined.clamp(1, claim.jobs.len().max(1)));
+        claim.jobs.retain(|job| !joined.contains(&job.id));
         if let Some(head) = claim.jobs.first_mut() {
             head.task = task;
         }
@@ -263,24 +274,21 @@ impl Store {
         Ok((jobs, steps, resumes))
     }
 
-    /// A head whose content is damaged must not stop its lane, nor the others.
-    fn pass_over(&self, unreadable: Unreadable, held: Held, hold: Hold) {
-        let Some(head) = held.jobs.first().copied() else { return };
+    /// A head whose content is gone is claimed to be buried; one that cannot be read now lets its lane rest.
+    fn damaged(&self, unreadable: Unreadable, held: Held, hold: Hold) -> Option<Claim> {
+        let head = held.jobs.first().copied()?;
         tracing::error!(job.id = %head, why = unreadable.why(), "A job cannot be read.");
-        let ticket = Ticket { lane: held.lane, head, fence: hold.fence, resumes: 0 };
-        if let Unreadable::Never(why) = unreadable {
-            let buried = self.commit_unasked(hold, move |txn| {
-                let row = txn.head(&ticket)?;
-                let since = txn.now;
-                txn.move_out(ticket.head, row, State::Dead { why, since })?;
-                txn.give_back(&ticket);
-                Ok(())
-            });
-            if !buried {
-                tracing::warn!(job.id = %head, "It stays until the store has room.");
+        let row = self.read(|db| Ok((db.get(&JOBS, &head)?, !steps_of(db, head)?.is_empty())));
+        match (unreadable, row) {
+            (Unreadable::Never(why), Ok((Some(row), begun))) => {
+                let resumes = row.resumes;
+                let damaged = Some(Damaged { summary: row.summary(head), why, begun });
+                Some(Claim { lane: held.lane, jobs: Vec::new(), steps: Vec::new(), resumes, hold, damaged })
             }
-        } else {
-            self.shared().lanes().delay(&ticket.lane, self.now().plus(LOOK_AGAIN));
+            _ => {
+                self.shared().lanes().delay(&held.lane, self.now().plus(LOOK_AGAIN));
+                None
+            }
         }
     }
 }
@@ -309,7 +317,8 @@ impl From<Unreadable> for StoreError {
 
 impl Claim {
     pub(super) fn ticket(&self) -> Result<Ticket, StoreError> {
-        let head = self.jobs.first().ok_or(StoreError::Stale)?.id;
+        let damaged = self.damaged.as_ref().map(|damaged| damaged.summary.id);
+        let head = self.jobs.first().map(|job| job.id).or(damaged).ok_or(StoreError::Stale)?;
         Ok(Ticket { lane: self.lane.clone(), head, fence: self.hold.fence, resumes: self.resumes })
     }
 }

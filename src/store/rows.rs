@@ -48,6 +48,23 @@ pub enum Health {
     },
 }
 
+/// A loss after which somebody decided to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// What was wrong, in words.
+    pub what: String,
+    /// What was committed from then …
+    pub since: Timestamp,
+    /// … until then may be missing.
+    pub until: Timestamp,
+    /// When somebody decided to go on.
+    pub decided: Timestamp,
+    pub reread_since: Timestamp,
+    pub look_first_until: Timestamp,
+    /// Tells it from another loss.
+    pub number: u64,
+}
+
 /// A job's line in a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {

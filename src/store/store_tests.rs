@@ -606,8 +606,13 @@ async fn a_job_whose_content_is_gone_is_dead_and_its_lane_goes_on() {
     for file in std::fs::read_dir(town.options().dir.join("spool")).unwrap() {
         std::fs::remove_file(file.unwrap().path()).unwrap();
     }
-    let claims = store.claim(9);
+    let (damaged, claims): (Vec<_>, Vec<_>) =
+        store.claim(9).into_iter().partition(|claim| claim.damaged.is_some());
     assert_eq!(claims.iter().map(keys).collect::<Vec<_>>(), [["x"]]);
+    let [damaged] = <[Claim; 1]>::try_from(damaged).unwrap();
+    let job = damaged.damaged.as_ref().unwrap().summary.id;
+    assert!(store.job(job).unwrap().is_none(), "nobody stumbles over it");
+    store.bury(damaged, "its content is gone".into(), vec![], vec![]).await.unwrap();
     store.wait_for_due().await;
     assert_eq!(keys(&town.claim()), ["b"]);
     assert_eq!(store.depth().dead, 1);
@@ -681,4 +686,32 @@ async fn the_longest_reason_can_be_stored() {
     store.park(town.claim(), "\u{1}\"<html>\n".repeat(1000), vec![], vec![]).await.unwrap();
     let state = store.summaries(1).unwrap().remove(0).state;
     assert!(matches!(state, State::Parked { why, .. } if why.contains("<html>")));
+}
+
+/// How long a commit waits for a backup of a large store; a measurement, not a bound:
+/// `cargo test --release --lib a_commit_behind_a_backup -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_commit_behind_a_backup_of_many_rows_is_measured() {
+    const ROWS: usize = 200_000;
+    let town = Town::new();
+    let store = town.store();
+    for from in (0..ROWS).step_by(2000) {
+        let rows = (from..from + 2000).map(|n| Change::Notice(format!("row/{n}"), Notice::default()));
+        store.apply(rows.collect()).await.unwrap();
+    }
+    let file = town.dir.path().join("backup.jsonl");
+    let (backing, path) = (store.clone(), file.clone());
+    let begun = std::time::Instant::now();
+    let backup = tokio::spawn(async move { backing.backup(&path).await });
+    let (mut longest, mut commits) = (Duration::ZERO, 0);
+    while !backup.is_finished() {
+        let asked = std::time::Instant::now();
+        store.apply(vec![Change::Seen(format!("seen/{commits}"))]).await.unwrap();
+        longest = longest.max(asked.elapsed());
+        commits += 1;
+    }
+    backup.await.unwrap().unwrap();
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    println!("rows {ROWS} · {bytes} bytes · backup {:?} · longest commit {longest:?}", begun.elapsed());
 }

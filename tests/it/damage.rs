@@ -24,6 +24,9 @@ const BY_MAIL: [&str; 3] = ["mail-before", "reply-by-mail", "mail-after"];
 const BY_CHAT: [&str; 3] = ["chat-before", "chat-after", "chat-unconfirmed"];
 /// What staff wrote, and the customers have.
 const ANSWERS_BY_MAIL: [&str; 2] = ["answer-by-mail", "late-answer-by-mail"];
+/// What staff wrote while the bridge was dead.
+const MISSED_BY_MAIL: &str = "missed-answer-by-mail";
+const MISSED_BY_CHAT: &str = "missed-answer-by-chat";
 const ANSWERS_BY_CHAT: [&str; 2] = ["answer-by-chat", "late-answer-by-chat"];
 
 /// A town in which much was said, and whose bridge was killed; a backup is of the middle of it.
@@ -70,6 +73,8 @@ impl Seen {
         seen.rests().await;
         seen.town.bridge.kill();
         seen.town.telegram.faults().stop();
+        seen.town.desk.staff_replies(chat, &says(MISSED_BY_CHAT)).unwrap();
+        seen.town.desk.staff_replies(mail, &says(MISSED_BY_MAIL)).unwrap();
         assert!(seen.town.telegram.pending_updates() > 0);
         seen.chat = seen.town.telegram.messages_in(seen.town.mara.chat_id());
         seen.sent = seen.town.post.sent().unwrap();
@@ -152,6 +157,25 @@ impl Seen {
         assert!(fs::read_dir(self.town.post.maildir().join("new")).unwrap().next().is_none());
     }
 
+    /// What staff wrote in the meantime comes after all.
+    async fn has_what_was_missed_by_mail(&self) {
+        let has = |raw: &[u8]| String::from_utf8_lossy(raw).contains(&says(MISSED_BY_MAIL));
+        let sent = self.town.post.wait_for_mail(has, PATIENCE).await;
+        assert!(sent.is_ok(), "never sent: {}", self.town.bridge.last_words());
+    }
+
+    async fn has_what_was_missed_by_chat(&self) {
+        let has = |message: &SentMessage| message.words().contains(&says(MISSED_BY_CHAT));
+        let sent = self.town.telegram.wait_for(self.town.mara.chat_id(), has, PATIENCE).await;
+        assert!(sent.is_some(), "never sent: {}", self.town.bridge.last_words());
+    }
+
+    /// The admins were told so often.
+    fn told_admins(&self, words: &str) -> usize {
+        let group = self.town.telegram.messages_in(self.town.group.id());
+        group.iter().filter(|message| message.words().contains(words)).count()
+    }
+
     /// The mails of a day were read again, and the desk was looked at.
     async fn has_looked_at_everything(&self) {
         self.mail("A third invoice", "mail-at-last").await;
@@ -179,15 +203,15 @@ impl Seen {
             assert_eq!(times, 1, "{word} in Mara's chat");
         }
         let sent = self.town.post.sent().unwrap();
-        // Nothing but the receipt of the last mail came after the damage.
+        // Nothing but the receipt of the last mail and the missed answer came after the damage.
         let after = sent.get(self.sent.len()..).unwrap_or_default();
         assert_eq!(
             after.len(),
-            1,
+            2,
             "{:?}",
             after.iter().map(|raw| String::from_utf8_lossy(raw)).collect::<Vec<_>>()
         );
-        for word in ANSWERS_BY_MAIL {
+        for word in ANSWERS_BY_MAIL.into_iter().chain([MISSED_BY_MAIL]) {
             let has = |raw: &&Vec<u8>| String::from_utf8_lossy(raw).contains(&says(word));
             assert_eq!(sent.iter().filter(has).count(), 1, "{word} in the outbox");
         }
@@ -218,6 +242,8 @@ async fn after_a_restore_what_is_seen_again_is_filed_once_and_nothing_old_is_sen
     let backup = seen.backup.display().to_string();
     seen.town.bridge.says(&["store", "restore", &backup]).await.unwrap();
     seen.town.start_bridge().await.unwrap();
+    seen.has_what_was_missed_by_mail().await;
+    seen.has_what_was_missed_by_chat().await;
     seen.has_looked_at_everything().await;
     seen.filed_once(&BY_MAIL);
     seen.filed_once(&BY_CHAT);
@@ -225,7 +251,8 @@ async fn after_a_restore_what_is_seen_again_is_filed_once_and_nothing_old_is_sen
     assert_eq!(seen.town.desk.tickets(NORDLICHT.id).len(), 3);
     seen.sent_once();
     let chat = seen.town.telegram.messages_in(seen.town.mara.chat_id());
-    assert_eq!(chat.len(), seen.chat.len(), "{:?}", chat.last());
+    assert_eq!(chat.len(), seen.chat.len() + 1, "{:?}", chat.last());
+    assert_eq!(seen.told_admins("was put back"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,9 +262,16 @@ async fn after_a_loss_what_is_seen_again_is_filed_once_and_nothing_old_is_sent()
     seen.refuses().await;
     seen.town.start_bridge_with(&["--after-loss"]).await.unwrap();
     seen.links_mara().await;
+    seen.has_what_was_missed_by_mail().await;
     seen.has_looked_at_everything().await;
     seen.filed_once(&BY_MAIL);
     seen.filed_once(&BY_CHAT);
     assert_eq!(seen.town.desk.tickets(NORDLICHT.id).len(), 3);
     seen.sent_once();
+    seen.town.bridge.kill();
+    seen.town.start_bridge().await.unwrap();
+    seen.mail("One more", "mail-after-all").await;
+    seen.filed("mail-after-all").await;
+    seen.rests().await;
+    assert_eq!(seen.told_admins("goes on after a loss"), 1, "once, however often it starts");
 }

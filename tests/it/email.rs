@@ -8,7 +8,7 @@ use ticket_bridge::channel::email::{
     After, Health, ImapSettings, InboxSettings, Limits, Mailbox, OutboxSettings, Security, Server, Settings,
     Shared, SmtpSettings, Start, State, Timing, TrustSettings,
 };
-use ticket_bridge::channel::intake::{Begin, Cursor, Intake, IntakeStopped, Request};
+use ticket_bridge::channel::intake::{Begin, Cursor, Intake, IntakeStopped, Request, Reread};
 use ticket_bridge::channel::{Channel, OutgoingFile, OutgoingMail, Parcel, SendError};
 use ticket_bridge::model::ids::{MailAddress, MailId, MailboxName};
 use ticket_bridge::model::inbound::{Automatic, Inbound, LeftOutWhy, MailOrigin, Message, Origin, What};
@@ -39,7 +39,9 @@ struct Journal {
 struct Kept {
     items: Vec<Inbound>,
     cursor: Option<Cursor>,
-    reread_since: Option<Timestamp>,
+    reread: Option<Reread>,
+    /// Mails left alone, and what they are older than.
+    skipped: Vec<(u32, Timestamp)>,
     /// Answers that it cannot take anything in.
     stopped: bool,
     refused: u32,
@@ -83,7 +85,7 @@ fn answer(kept: &mut Kept, request: Request) {
     match request {
         Request::Begin { answer, .. } => {
             kept.began += 1;
-            let begin = Begin { cursor: kept.cursor.clone(), reread_since: kept.reread_since };
+            let begin = Begin { cursor: kept.cursor.clone(), reread: kept.reread };
             let _ = answer.send(Ok(begin));
         }
         Request::Accept { answer, .. } if kept.stopped => {
@@ -99,6 +101,14 @@ fn answer(kept: &mut Kept, request: Request) {
                 }
             }
             kept.cursor = Some(cursor);
+            let _ = answer.send(Ok(()));
+        }
+        Request::RereadDone { reread, answer, .. } => {
+            kept.reread = kept.reread.filter(|asked| *asked != reread);
+            let _ = answer.send(Ok(()));
+        }
+        Request::Skipped { mails, older_than, answer, .. } => {
+            kept.skipped.push((mails, older_than));
             let _ = answer.send(Ok(()));
         }
     }
@@ -231,14 +241,15 @@ async fn mail_comes_over_tls_and_starttls_and_without_and_only_what_is_new() {
         let running = desk.run_until_well(settings(&dovecot, security)).await;
         dovecot.deliver("support", &mail(&format!("new-{nth}")));
         let items = desk.journal.until_items(1).await;
+        let mut look = dovecot.look("support");
+        let marked = || look.ask("UID SEARCH UNSEEN").contains("* SEARCH 1\r\n");
+        wait_until("it is marked, and the old one is not", marked).await;
         running.stop().await;
         assert_eq!(desk.journal.subjects(), [format!("new-{nth}")]);
         assert_eq!(message(&items[0]).text, "Hello.");
         assert_eq!(origin(&items[0]).from.as_str(), "bob@customer.example");
         assert!(items[0].identity.also[0].starts_with("imap/support/INBOX/"));
     }
-    let mut look = dovecot.look("support");
-    assert!(look.ask("UID SEARCH UNSEEN").contains("* SEARCH 1\r\n"), "the old one was not touched");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,7 +337,7 @@ async fn a_start_by_date_or_with_all_reads_what_is_there() {
     // After a loss, all since then is read again, whatever the cursor says.
     since.journal.kept.send_modify(|kept| {
         kept.items.clear();
-        kept.reread_since = Some(Timestamp::from_secs(1_500_000_000));
+        kept.reread = Some(Reread { since: Timestamp::from_secs(1_500_000_000), asked: false });
     });
     let running = since.run(settings(&dovecot, Security::None));
     since.journal.until_items(2).await;
@@ -351,10 +362,17 @@ async fn new_numbers_skip_what_is_surely_old_and_say_so() {
     dovecot.deliver("support", &mail("later"));
     let running = desk.run(settings);
     desk.journal.until_items(2).await;
-    let health = running.until("the skipped one is told", |health| health.skipped.is_some()).await;
-    running.stop().await;
+    let skipped = desk.journal.kept.borrow().skipped.clone();
     assert_eq!(desk.journal.subjects(), ["known", "later"]);
-    assert_eq!(health.skipped.unwrap().mails, 1);
+    assert_eq!(skipped.iter().map(|(mails, _)| *mails).collect::<Vec<_>>(), [1], "told before it is done");
+    // An admin wants it after all.
+    let since = Timestamp::from_secs(1_500_000_000);
+    desk.journal.kept.send_modify(|kept| kept.reread = Some(Reread { since, asked: true }));
+    running.mailbox.read_again();
+    desk.journal.until_items(3).await;
+    desk.journal.until("it is read again", |kept| kept.reread.is_none()).await;
+    running.stop().await;
+    assert_eq!(desk.journal.subjects(), ["known", "later", "old"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -564,6 +582,68 @@ async fn a_maildir_is_read_by_its_watch_and_its_old_mail_left() {
     assert_eq!(desk.journal.subjects(), ["first", "second", "third"]);
     assert!(cur.join(format!("{now}.M1P1.host,S=99:2,S")).exists());
     assert_eq!(std::fs::read_dir(directory.path().join("new")).unwrap().count(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_maildir_read_again_after_a_loss_gives_nothing_from_before_the_first_look_but_asked_for_it_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let maildir = directory.path().join("support");
+    for part in ["", "new", "cur", "tmp"] {
+        std::fs::create_dir(maildir.join(part)).unwrap();
+    }
+    let now = Clock::real().now().as_secs();
+    for (part, name) in [("new", "unread"), ("cur", "read")] {
+        let file = format!("{}.M1P{}.host", now - 7200, name.len());
+        std::fs::write(maildir.join(part).join(file), mail(&format!("old-{name}"))).unwrap();
+    }
+    let desk = Desk::new();
+    let settings = Settings { inbox: InboxSettings::Maildir(maildir.clone()), ..settings_for(1) };
+    let running = desk.run_until_well(settings.clone()).await;
+    let name = format!("{now}.M3P1.host");
+    std::fs::write(maildir.join("tmp").join(&name), mail("taken")).unwrap();
+    std::fs::rename(maildir.join("tmp").join(&name), maildir.join("new").join(&name)).unwrap();
+    desk.journal.until_items(1).await;
+    running.stop().await;
+
+    // The journal is older than the mail; its cursor knows the first look.
+    let since = Timestamp::from_secs(now - 86_400);
+    desk.journal.kept.send_modify(|kept| {
+        kept.items.clear();
+        kept.reread = Some(Reread { since, asked: false });
+    });
+    let running = desk.run(settings);
+    desk.journal.until("it is read again", |kept| kept.reread.is_none()).await;
+    assert_eq!(desk.journal.subjects(), ["taken"]);
+    desk.journal.kept.send_modify(|kept| kept.reread = Some(Reread { since, asked: true }));
+    running.mailbox.read_again();
+    desk.journal.until_items(3).await;
+    desk.journal.until("it is read again", |kept| kept.reread.is_none()).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_look_back_that_is_killed_begins_again() {
+    let dovecot = Dovecot::start();
+    let desk = Desk::new();
+    let settings = settings(&dovecot, Security::None);
+    desk.run_until_well(settings.clone()).await.stop().await;
+    for nth in 0..100 {
+        dovecot.deliver("support", &mail(&format!("mail-{nth}")));
+    }
+    let running = desk.run(settings.clone());
+    desk.journal.until_items(100).await;
+    running.stop().await;
+    desk.journal.kept.send_modify(|kept| {
+        kept.items.clear();
+        kept.reread = Some(Reread { since: Timestamp::from_secs(1_500_000_000), asked: false });
+    });
+    let running = desk.run(settings.clone());
+    desk.journal.until_items(1).await;
+    running.task.abort();
+    desk.run_until_well(settings).await.stop().await;
+    desk.journal
+        .until("all of it is read again", |kept| kept.items.len() == 100 && kept.reread.is_none())
+        .await;
 }
 
 // === mail out ===
@@ -829,7 +909,7 @@ fn settings_for(port: u16) -> Settings {
     }
 }
 
-async fn wait_until(what: &str, reached: impl Fn() -> bool) {
+async fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     let until = tokio::time::Instant::now() + PATIENCE;
     while !reached() {
         assert!(tokio::time::Instant::now() < until, "never: {what}");

@@ -71,7 +71,9 @@ impl Watcher {
             Baseline::Walking(before) => {
                 // A ticket that we opened ourselves has nothing old in it.
                 let undated = conversation.as_ref().is_none_or(|known| known.founder.is_none());
-                Some(Old { before, undated })
+                // What came while a lost store stood still was never handed on.
+                let lost_until = bridge.store.lost_until().map(|until| self.port.server_time(until));
+                Some(Old { before: lost_until.map_or(before, |until| before.min(until)), undated })
             }
         };
         let news = news(&detail, &owner, old, |key| bridge.store.is_known(key))?;
@@ -98,8 +100,12 @@ impl Watcher {
     }
 
     fn may_be_a_lost_create(&self, detail: &Ticket) -> bool {
+        let now = self.bridge.now();
+        // After a loss the mail that founded it is read again, and finds it by its marker.
+        let loss = self.bridge.store.loss().filter(|loss| now.since(loss.decided) < LEFT_TO_RECONCILIATION);
         let young = detail.created.is_some_and(|created| {
-            self.port.server_time(self.bridge.now()).since(created) < LEFT_TO_RECONCILIATION
+            self.port.server_time(now).since(created) < LEFT_TO_RECONCILIATION
+                || loss.is_some_and(|loss| created >= loss.reread_since)
         });
         young && Marker::all_in(&detail.text).next().is_some()
     }

@@ -6,7 +6,10 @@ use super::{
     imap_session::Selected,
     settings::{Start, Timing},
 };
-use crate::{channel::intake::Cursor, runtime::clock::Timestamp};
+use crate::{
+    channel::intake::{Cursor, Reread},
+    runtime::clock::Timestamp,
+};
 
 /// How far an IMAP folder has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub(super) struct ImapCursor {
     /// What was there when reading began, where not all of it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) baseline: Option<Baseline>,
+    /// The first UID that counts at all, where reading began with what came then; forgotten with new numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<u32>,
 }
 
 /// Of the mails with a UID below `uid_next`, only those that arrived since `since` count.
@@ -48,9 +54,14 @@ impl ImapCursor {
         Cursor(serde_json::json!(self).to_string())
     }
 
-    /// Whether a listed mail counts.
-    pub(super) fn counts(&self, uid: u32, arrived: Timestamp) -> bool {
-        self.baseline.is_none_or(|baseline| uid >= baseline.uid_next || arrived >= baseline.since)
+    /// Whether a listed mail counts, as a new one or as one to be read again.
+    pub(super) fn counts(&self, uid: u32, arrived: Timestamp, reread: Option<Reread>) -> bool {
+        let is_new = uid >= self.uid_next
+            && self.baseline.is_none_or(|baseline| uid >= baseline.uid_next || arrived >= baseline.since);
+        let again = |reread: Reread| {
+            arrived >= reread.since && (reread.asked || self.first.is_none_or(|first| uid >= first))
+        };
+        is_new || reread.is_some_and(again)
     }
 
     /// Moves past a mail; a mail that is read again moves nothing.
@@ -78,6 +89,7 @@ pub(super) fn begin(
         uid_next,
         newest: now,
         baseline,
+        first: None,
     };
     match known.filter(|cursor| cursor.folder == folder) {
         Some(cursor)
@@ -93,7 +105,7 @@ pub(super) fn begin(
         }
         None => {
             let cursor = match start {
-                Start::Now => fresh(selected.uid_next, None),
+                Start::Now => ImapCursor { first: Some(selected.uid_next), ..fresh(selected.uid_next, None) },
                 Start::All => fresh(1, None),
                 Start::Since(since) => fresh(1, Some(Baseline { uid_next: selected.uid_next, since })),
             };
@@ -123,7 +135,7 @@ mod tests {
         assert_eq!(at(None, 7, 100, Start::All).cursor.uid_next, 1);
         let mut since = at(None, 7, 100, Start::Since(NOW)).cursor;
         let old = NOW.minus(Duration::from_secs(1));
-        assert!(!since.counts(99, old) && since.counts(99, NOW) && since.counts(100, old));
+        assert!(!since.counts(99, old, None) && since.counts(99, NOW, None) && since.counts(100, old, None));
         since.pass(99, NOW);
         assert_eq!(since.baseline, None);
     }
@@ -147,9 +159,22 @@ mod tests {
             assert_eq!(begin.skips_before, Some(doubt));
             assert!(begin.is_new && begin.cursor.uid_next == 1);
             assert!(
-                begin.cursor.counts(1, doubt) && !begin.cursor.counts(1, doubt.minus(Duration::from_secs(1)))
+                begin.cursor.counts(1, doubt, None)
+                    && !begin.cursor.counts(1, doubt.minus(Duration::from_secs(1)), None)
             );
         }
+    }
+
+    #[test]
+    fn what_is_read_again_after_a_loss_leaves_out_what_was_there_before_the_first_look() {
+        let mut cursor = at(None, 7, 100, Start::Now).cursor;
+        cursor.pass(150, NOW);
+        let counts = |uid, arrived, asked| cursor.counts(uid, arrived, Some(Reread { since: NOW, asked }));
+        assert!(!cursor.counts(150, NOW, None), "it was taken");
+        assert!(counts(150, NOW, false) && !counts(99, NOW, false), "the first look");
+        assert!(counts(99, NOW, true), "a person says otherwise");
+        let old = NOW.minus(Duration::from_secs(1));
+        assert!(!counts(150, old, true) && counts(151, old, false));
     }
 
     #[test]

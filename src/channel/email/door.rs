@@ -10,7 +10,7 @@ use super::{
     incoming::{RawMail, Reader},
 };
 use crate::{
-    channel::intake::{Begin, Cursor, Durable, Intake, IntakeStopped, Source},
+    channel::intake::{Begin, Cursor, Durable, Intake, IntakeStopped, Reread, Source},
     model::{ids::BlobId, inbound::Inbound},
     runtime::{byte_stream::ByteStream, clock::Timestamp},
     spool::SpoolError,
@@ -79,6 +79,16 @@ impl Door {
     pub(super) async fn accept(&self, mails: Vec<Arrival>, cursor: Cursor) -> Result<Durable, DoorError> {
         let items = if mails.is_empty() { Vec::new() } else { self.read(mails).await? };
         Ok(self.intake.accept(self.source(), items, cursor).await?)
+    }
+
+    /// Everything that was to be read again was accepted.
+    pub(super) async fn reread_done(&self, reread: Reread) -> Result<(), DoorError> {
+        Ok(self.intake.reread_done(self.source(), reread).await?)
+    }
+
+    /// Somebody is told that so many mails are left alone.
+    pub(super) async fn skipped(&self, mails: u32, older_than: Timestamp) -> Result<(), DoorError> {
+        Ok(self.intake.skipped(self.reader.mailbox.clone(), mails, older_than).await?)
     }
 
     async fn read(&self, mails: Vec<Arrival>) -> Result<Vec<Inbound>, DoorError> {

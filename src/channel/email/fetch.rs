@@ -22,7 +22,7 @@ use super::{
     incoming::RawMail,
 };
 use crate::{
-    channel::intake::Durable,
+    channel::intake::{Durable, Reread},
     runtime::clock::{Clock, Timestamp},
 };
 
@@ -49,6 +49,7 @@ pub(super) enum FetchError {
 /// Where a mailbox stands; lives longer than its connections.
 pub(super) struct Position {
     pub(super) cursor: ImapCursor,
+    pub(super) reread: Option<Reread>,
     /// UIDs yet to be listed, found by a search.
     pub(super) found: VecDeque<u32>,
     /// Journaled, but `after` was not applied yet.
@@ -66,7 +67,7 @@ pub(super) struct Fetch<'a> {
 
 impl Position {
     pub(super) fn new(cursor: ImapCursor) -> Self {
-        Self { cursor, found: VecDeque::new(), unapplied: BTreeSet::new(), stuck: None }
+        Self { cursor, reread: None, found: VecDeque::new(), unapplied: BTreeSet::new(), stuck: None }
     }
 
     fn place(&self, mailbox: &str, uid: u32) -> String {
@@ -101,8 +102,9 @@ impl Fetch<'_> {
     pub(super) async fn next(&mut self) -> Result<bool, FetchError> {
         let before = self.position.cursor.uid_next;
         let (listed, up_to) = self.list().await?;
+        let (cursor, reread) = (&self.position.cursor, self.position.reread);
         let (wanted, skipped): (Vec<Listed>, Vec<Listed>) =
-            listed.into_iter().partition(|mail| self.position.cursor.counts(mail.uid, mail.arrived));
+            listed.into_iter().partition(|mail| cursor.counts(mail.uid, mail.arrived, reread));
         let mut rest = wanted.as_slice();
         while !rest.is_empty() {
             let size = self.batch_size(rest);
@@ -114,7 +116,8 @@ impl Fetch<'_> {
             self.position.cursor.pass(mail.uid, Timestamp::EPOCH);
         }
         self.position.settle(up_to);
-        Ok(!wanted.is_empty() || self.position.cursor.uid_next > before || !self.position.found.is_empty())
+        // Behind those that were searched for there may be others.
+        Ok(up_to.is_some() || !wanted.is_empty() || self.position.cursor.uid_next > before)
     }
 
     /// What is there of the next UIDs, and the last of those UIDs where they were searched for.

@@ -1,4 +1,4 @@
-//! Whether mail comes in: since when it does, or since when not and why; and what was left unread.
+//! Whether mail comes in: since when it does, or since when not and why.
 
 use tokio::sync::watch;
 
@@ -11,8 +11,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     pub state: State,
-    /// The last time that mail was left unread on purpose.
-    pub skipped: Option<Skipped>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +31,6 @@ pub enum State {
     },
 }
 
-/// Mail of a folder whose UIDVALIDITY changed, older than all doubt: to be had by `backfill` only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    pub at: Timestamp,
-    pub mails: u32,
-    pub older_than: Timestamp,
-}
-
 /// Tells of changes; whoever holds a receiver decides what is worth an alert.
 pub(super) struct Reporter {
     mailbox: MailboxName,
@@ -51,7 +41,7 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn new(mailbox: MailboxName, clock: Clock) -> Self {
         let state = State::Starting { since: clock.now() };
-        Self { mailbox, health: watch::Sender::new(Health { state, skipped: None }), clock }
+        Self { mailbox, health: watch::Sender::new(Health { state }), clock }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Health> {
@@ -82,10 +72,5 @@ impl Reporter {
             health.state = State::Trouble { since, what, unauthorized };
             true
         });
-    }
-
-    pub(super) fn skipped(&self, mails: u32, older_than: Timestamp) {
-        let skipped = Skipped { at: self.clock.now(), mails, older_than };
-        self.health.send_modify(|health| health.skipped = Some(skipped));
     }
 }

@@ -5,11 +5,12 @@ use std::{
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use tokio::task::spawn_blocking;
+use tokio::{sync::Notify, task::spawn_blocking};
 
 use super::{
     directory_watch::DirectoryWatch,
@@ -21,7 +22,7 @@ use super::{
     settings::{After, Limits, Settings},
 };
 use crate::{
-    channel::intake::Durable,
+    channel::intake::{Durable, Reread},
     runtime::{
         clock::{Clock, Timestamp},
         shutdown::Shutdown,
@@ -48,11 +49,13 @@ pub(super) struct Maildir {
     /// When the bridge was started: what comes from then on is new, however late the first look is.
     pub(super) started: Timestamp,
     pub(super) watch: DirectoryWatch,
+    /// There is something to be read again.
+    pub(super) again: Arc<Notify>,
 }
 
 struct State {
     cursor: MaildirCursor,
-    reread_since: Option<Timestamp>,
+    reread: Option<Reread>,
     /// Journaled, but still in `new`.
     done: HashSet<String>,
 }
@@ -93,6 +96,7 @@ impl Maildir {
                 () = shutdown.cancelled() => return,
                 () = self.clock.sleep(wait) => (),
                 () = hint => (),
+                () = self.again.notified() => state = None,
             }
         }
     }
@@ -111,9 +115,10 @@ impl Maildir {
             Some(state) => state,
             None => state.insert(self.begin().await?),
         };
-        if let Some(since) = state.reread_since {
-            self.read_again(state, since).await?;
-            state.reread_since = None;
+        if let Some(reread) = state.reread {
+            self.read_again(state, reread).await?;
+            self.door.reread_done(reread).await?;
+            state.reread = None;
         }
         let there = self.scan(&self.arrivals()).await?;
         keep_present(&mut state.done, &there);
@@ -145,14 +150,22 @@ impl Maildir {
                 cursor
             }
         };
-        Ok(State { cursor, reread_since: begin.reread_since, done: HashSet::new() })
+        Ok(State { cursor, reread: begin.reread, done: HashSet::new() })
     }
 
-    /// After a loss: what arrived since then, wherever it lies now.
-    async fn read_again(&self, state: &mut State, since: Timestamp) -> Result<(), MaildirError> {
-        for directory in [self.path.join("cur"), self.arrivals()] {
+    /// What arrived since then, wherever it lies now.
+    async fn read_again(&self, state: &mut State, reread: Reread) -> Result<(), MaildirError> {
+        let moved = match &self.settings.after {
+            After::Move(folder) => Some(folder_of(&self.path, folder).join("cur")),
+            After::Seen | After::Delete | After::Nothing => None,
+        };
+        let moved = moved.filter(|directory| directory.is_dir());
+        for directory in moved.into_iter().chain([self.path.join("cur"), self.arrivals()]) {
             let mut there = self.scan(&directory).await?;
-            there.retain(|entry| entry.modified >= since);
+            there.retain(|entry| {
+                let arrived = entry.modified.max(entry.delivered());
+                arrived >= reread.since && (reread.asked || !state.cursor.was_there(entry))
+            });
             for batch in batches(&there) {
                 self.take(state, batch).await?;
             }
@@ -262,14 +275,18 @@ fn put_away(maildir: &Path, entry: &Entry, after: &After) -> io::Result<()> {
         After::Delete => fs::remove_file(&entry.path),
         After::Seen => fs::rename(&entry.path, maildir.join("cur").join(seen)),
         After::Move(folder) => {
-            // Maildir++: a folder is a directory beside, its levels parted by dots.
-            let folder = maildir.join(format!(".{}", folder.replace('/', ".").trim_matches('.')));
+            let folder = folder_of(maildir, folder);
             for part in ["tmp", "new", "cur"] {
                 fs::create_dir_all(folder.join(part))?;
             }
             fs::rename(&entry.path, folder.join("cur").join(seen))
         }
     }
+}
+
+/// Maildir++: a folder is a directory beside, its levels parted by dots.
+fn folder_of(maildir: &Path, folder: &str) -> PathBuf {
+    maildir.join(format!(".{}", folder.replace('/', ".").trim_matches('.')))
 }
 
 #[cfg(test)]

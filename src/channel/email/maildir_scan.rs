@@ -36,9 +36,12 @@ pub(super) struct Entry {
 /// What of a Maildir was there when reading began. Small: the times, and the names at the edge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MaildirCursor {
-    /// What came before this is old.
+    /// What came before this was there at the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Timestamp>,
+    /// What came before this was taken and stays where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passed: Option<Timestamp>,
     /// Hashes of old names that came about then.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     names: BTreeSet<String>,
@@ -120,13 +123,18 @@ impl MaildirCursor {
                     before: Some(before),
                     names: named.iter().map(|entry| short_hash(&entry.name)).collect(),
                     made_before: Some(touched.minus(LONGEST_DELIVERY)),
-                    delivered_since: None,
+                    ..Self::default()
                 }
             }
         }
     }
 
     pub(super) fn is_old(&self, entry: &Entry) -> bool {
+        self.passed.is_some_and(|passed| entry.changed <= passed) || self.was_there(entry)
+    }
+
+    /// Whether it was there before reading began, or is older than what was asked for.
+    pub(super) fn was_there(&self, entry: &Entry) -> bool {
         self.before.is_some_and(|before| entry.changed <= before)
             || self.made_before.zip(entry.made()).is_some_and(|(before, made)| made < before)
             || self.delivered_since.is_some_and(|since| entry.delivered() < since)
@@ -137,7 +145,7 @@ impl MaildirCursor {
     pub(super) fn pass(&mut self, there: &[Entry]) {
         let latest = there.iter().map(|entry| entry.changed).max();
         let before = latest.map(|latest| latest.minus(LONGEST_DELIVERY));
-        self.before = self.before.max(before);
+        self.passed = self.passed.max(before);
     }
 }
 

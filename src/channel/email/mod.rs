@@ -30,11 +30,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::{Semaphore, watch as watch_channel};
+use tokio::sync::{Notify, Semaphore, watch as watch_channel};
 
 pub use budget::Budget;
 pub use directory_watch::DirectoryWatch;
-pub use health::{Health, Skipped, State};
+pub use health::{Health, State};
 pub use inspect::inspect;
 pub use settings::{
     After, From, ImapSettings, InboxSettings, Limits, OutboxSettings, Security, Server, Settings,
@@ -88,6 +88,7 @@ pub struct Mailbox {
     outbox: Outbox,
     health: Reporter,
     started: Timestamp,
+    again: Arc<Notify>,
 }
 
 impl Shared {
@@ -118,7 +119,7 @@ impl Mailbox {
         };
         let health = Reporter::new(settings.name.clone(), shared.clock.clone());
         let started = shared.clock.now();
-        Self { settings, shared, outbox, health, started }
+        Self { settings, shared, outbox, health, started, again: Arc::default() }
     }
 
     pub fn name(&self) -> &MailboxName {
@@ -144,12 +145,15 @@ impl Mailbox {
         };
         match settings.inbox.clone() {
             InboxSettings::Imap(imap) => {
-                Watch { settings, imap, door, clock }.run(&self.health, shutdown).await
+                let again = self.again.clone();
+                Watch { settings, imap, door, clock, again }.run(&self.health, shutdown).await
             }
             InboxSettings::Maildir(path) => {
-                let watch = self.shared.directories.clone();
+                let (watch, again) = (self.shared.directories.clone(), self.again.clone());
                 let started = self.started;
-                Maildir { settings, path, door, clock, started, watch }.run(&self.health, shutdown).await;
+                Maildir { settings, path, door, clock, started, watch, again }
+                    .run(&self.health, shutdown)
+                    .await;
             }
         }
     }
@@ -212,6 +216,10 @@ impl Channel for Mailbox {
 
     async fn was_sent(&self, mail: &MailId) -> Option<bool> {
         self.outbox.was_sent(&self.settings.timing, mail).await
+    }
+
+    fn read_again(&self) {
+        self.again.notify_one();
     }
 
     async fn open(&self, file: &Attachment) -> Result<Opened, OpenError> {

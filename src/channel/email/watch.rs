@@ -1,6 +1,8 @@
 //! An IMAP mailbox from its first look on: connect, take in what is new, wait, and again.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::sync::Notify;
 
 use super::{
     after::apply,
@@ -11,10 +13,13 @@ use super::{
     imap_session::{ImapError, ImapSession, Selected},
     settings::{ImapSettings, Settings},
 };
-use crate::runtime::{
-    clock::{Clock, Timestamp},
-    rate_limit::RateLimit,
-    shutdown::Shutdown,
+use crate::{
+    channel::intake::Reread,
+    runtime::{
+        clock::{Clock, Timestamp},
+        rate_limit::RateLimit,
+        shutdown::Shutdown,
+    },
 };
 
 /// Mails that wait to be marked; more are left as they are.
@@ -28,13 +33,17 @@ pub(super) struct Watch {
     pub(super) imap: ImapSettings,
     pub(super) door: Door,
     pub(super) clock: Clock,
+    /// There is something to be read again.
+    pub(super) again: Arc<Notify>,
 }
 
 /// What the mailbox knows across its connections.
 struct State {
     position: Option<Position>,
     known: Option<ImapCursor>,
-    reread_since: Option<Timestamp>,
+    reread: Option<Reread>,
+    /// What is to be read again may be another thing by now.
+    asked: bool,
     /// Whether the last connection took in all that was there.
     was_well: bool,
 }
@@ -47,8 +56,16 @@ impl Watch {
         let mut state = None;
         let mut failures: u32 = 0;
         loop {
-            let connection = self.connection(&mut state, &logins, health);
-            let Some(error) = shutdown.unless_cancelled(connection).await else { return };
+            let error = tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.again.notified() => {
+                    if let Some(state) = &mut state {
+                        state.asked = true;
+                    }
+                    continue;
+                }
+                error = self.connection(&mut state, &logins, health) => error,
+            };
             if state.as_mut().is_some_and(|state| std::mem::take(&mut state.was_well)) {
                 failures = 0;
             }
@@ -86,10 +103,16 @@ impl Watch {
             Some(state) => state,
             None => state.insert(self.begin().await?),
         };
+        if state.asked {
+            state.reread = self.door.begin().await?.reread;
+            state.asked = false;
+            // Searched for anew, together with what is to be read again.
+            state.position.iter_mut().for_each(|position| position.found.clear());
+        }
         logins.acquire(&()).await;
         let mut session = ImapSession::connect(&self.imap, &self.settings.timing).await?;
         let selected = session.select(&self.imap.folder).await?;
-        self.find_place(state, &mut session, selected, health).await?;
+        self.find_place(state, &mut session, selected).await?;
         loop {
             session = self.turn(state, session, health).await?;
         }
@@ -98,7 +121,7 @@ impl Watch {
     async fn begin(&self) -> Result<State, DoorError> {
         let begin = self.door.begin().await?;
         let known = begin.cursor.as_ref().and_then(ImapCursor::parse);
-        Ok(State { position: None, known, reread_since: begin.reread_since, was_well: false })
+        Ok(State { position: None, known, reread: begin.reread, asked: false, was_well: false })
     }
 
     /// One turn: take in everything that is new, mark it, wait for more. An error drops the connection.
@@ -128,7 +151,10 @@ impl Watch {
                 break;
             }
         }
-        state.reread_since = None;
+        if let Some(reread) = position.reread.take() {
+            self.door.reread_done(reread).await?;
+            state.reread = None;
+        }
         state.was_well = true;
         health.well();
         self.wait(&mut session).await?;
@@ -153,15 +179,11 @@ impl Watch {
         state: &mut State,
         session: &mut ImapSession,
         selected: Selected,
-        health: &Reporter,
     ) -> Result<(), FetchError> {
         let known =
             state.position.as_ref().map(|position| position.cursor.clone()).or_else(|| state.known.clone());
         let (settings, now) = (&self.settings, self.clock.now());
         let begin = cursor::begin(known, &self.imap.folder, selected, settings.start, &settings.timing, now);
-        if begin.is_new {
-            self.door.accept(Vec::new(), begin.cursor.to_cursor()).await?;
-        }
         let mut found = BTreeSet::new();
         if let Some(criteria) = catch_up(&begin.cursor, selected) {
             found.extend(session.search(&criteria).await?);
@@ -173,10 +195,14 @@ impl Watch {
                 mailbox = %settings.name, skipped, %since,
                 "The folder's messages have new numbers; what is older than this is left alone."
             );
-            health.skipped(skipped, since);
+            // Before the cursor forgets it.
+            self.door.skipped(skipped, since).await?;
         }
-        if let Some(since) = state.reread_since {
-            found.extend(session.search(&format!("SINCE {}", imap_date(since))).await?);
+        if begin.is_new {
+            self.door.accept(Vec::new(), begin.cursor.to_cursor()).await?;
+        }
+        if let Some(reread) = state.reread {
+            found.extend(session.search(&format!("SINCE {}", imap_date(reread.since))).await?);
         }
         let mut position = match state.position.take() {
             Some(position) if position.cursor == begin.cursor => position,
@@ -186,6 +212,7 @@ impl Watch {
         if position.found.is_empty() {
             position.found.extend(found);
         }
+        position.reread = state.reread;
         state.position = Some(position);
         Ok(())
     }

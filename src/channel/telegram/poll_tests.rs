@@ -84,7 +84,7 @@ impl Bridge {
 
     async fn begins(&mut self) -> Source {
         let Request::Begin { source, answer } = self.next().await else { panic!("begin comes first") };
-        let _ = answer.send(Ok(Begin { cursor: self.cursor.clone(), reread_since: None }));
+        let _ = answer.send(Ok(Begin { cursor: self.cursor.clone(), reread: None }));
         source
     }
 

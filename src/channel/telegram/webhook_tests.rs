@@ -50,7 +50,7 @@ impl Door {
         let webhook = self.webhook.clone();
         tokio::spawn(async move { webhook.run(&Shutdown::new()).await });
         let Some(Request::Begin { answer, .. }) = self.requests.recv().await else { panic!() };
-        let _ = answer.send(Ok(Begin { cursor: None, reread_since: None }));
+        let _ = answer.send(Ok(Begin { cursor: None, reread: None }));
         let set = self.server.wait_until(|server| server.webhook(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(set.secret_token.as_deref(), Some("s3cret"));
         assert_eq!(set.max_connections, 1, "more would break the order");
