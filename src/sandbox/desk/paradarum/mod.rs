@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::door;
 use super::ledger::{Books, Call, Ledger};
 use super::options::DeskOptions;
 use super::records::{NewMessage, NewTicket, Records, Refusal};
@@ -43,7 +44,8 @@ async fn knock(State(ledger): State<Arc<Ledger>>, request: Request) -> Response<
     let (parts, body) = request.into_parts();
     let route = Route::of(&parts.method, parts.uri.path());
     let name = route.map_or("unknown", Route::name);
-    let body = request::read_body(body, ledger.options.max_request_bytes).await;
+    let body = door::read_body(body, ledger.options.max_request_bytes).await;
+    let body = body.map_err(|status| Turned::quietly(Answer::Bare(status)));
     let Some(late) = ledger.take_late(name) else {
         return attend(&ledger, route, parts, body).await;
     };
@@ -88,7 +90,7 @@ async fn attend(
         answer
     });
     let mut response = answer.into_response();
-    if let Ok(date) = HeaderValue::from_str(&wire::http_date(now)) {
+    if let Ok(date) = HeaderValue::from_str(&door::http_date(now)) {
         response.headers_mut().insert(header::DATE, date);
     }
     response
