@@ -6,6 +6,14 @@
 
 #[cfg(test)]
 mod desk_tests;
+mod door;
+mod download;
+mod hostup;
+#[cfg(test)]
+mod hostup_tests;
+mod i3d;
+#[cfg(test)]
+mod i3d_tests;
 mod ledger;
 mod lifecycle;
 mod options;
@@ -24,6 +32,8 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+pub use hostup::options::{Binding, HostupOptions, Opening};
+pub use i3d::options::{DownloadForm, I3dOptions, MailField};
 pub use ledger::Call;
 pub use lifecycle::Status;
 pub use options::{DeskOptions, Dialect, Enums, Timestamps};
@@ -67,7 +77,9 @@ impl DeskStandIn {
         let faults = Faults::default();
         let (router, dialect) = match ledger.options.dialect {
             Dialect::Paradarum => (paradarum::router(ledger.clone()), paradarum::FAULTS),
-            Dialect::I3d | Dialect::Whmcs | Dialect::Keliweb | Dialect::Hostup => {
+            Dialect::I3d => (i3d::router(ledger.clone()), i3d::FAULTS),
+            Dialect::Hostup => (hostup::router(ledger.clone()), hostup::FAULTS),
+            Dialect::Whmcs | Dialect::Keliweb => {
                 (Router::new().fallback(|| async { StatusCode::NOT_IMPLEMENTED }), paradarum::FAULTS)
             }
         };
