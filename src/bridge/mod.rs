@@ -22,6 +22,8 @@ pub mod deliver_chat;
 pub mod deliver_mail;
 pub mod delivery;
 pub mod digest;
+pub mod files_ahead;
+pub mod files_kept;
 pub mod filing;
 pub mod gather;
 pub mod held;
@@ -52,5 +54,7 @@ pub mod turn;
 pub mod undelivered;
 pub mod uploads;
 
+#[cfg(test)]
+mod files_tests;
 #[cfg(test)]
 pub(crate) mod town_tests;

@@ -91,7 +91,7 @@ pub fn choose(facts: &Facts, timing: &Timing, now: Timestamp) -> Choice {
     }
 }
 
-/// Reads the ticket if its status is old, and decides.
+/// Reads the ticket if its status is old, and decides. `locked`: it would not be opened again.
 pub async fn route(
     bridge: &Bridge,
     job: &Job,
@@ -99,8 +99,11 @@ pub async fn route(
     conversation: &mut Conversation,
     account: &Account,
     access: &Access,
-    ticket: &TicketId,
+    locked: bool,
 ) -> Result<Route, Interrupted> {
+    let Some(ticket) = &conversation.ticket.clone() else {
+        return Ok(Route::Ends(Box::new(Outcome::done())));
+    };
     let Some(first) = filing.messages.first() else { return Ok(Route::Ends(Box::new(Outcome::done()))) };
     let chat = match &first.inbound.origin {
         Origin::Chat(chat) => Some(chat),
@@ -120,7 +123,7 @@ pub async fn route(
         is_reply: is_edit || replies_to_ticket(bridge, conversation, chat),
         by_mail: chat.is_none(),
         succeeded: conversation.successor.is_some(),
-        can_reopen: reopen == Some(Reopen::Call),
+        can_reopen: reopen == Some(Reopen::Call) && !locked,
         decision: job.progress.decision,
         asked: job.progress.asked,
     };
