@@ -273,38 +273,10 @@ impl Work<'_> {
         let call = api.port.reply(&self.access, &ticket, &reply, with_it);
         let made = |message| (Remote::Message(message), changes);
         let made = steps::call(bridge, claim, &self.conversation, Step::Reply, call, made).await;
-        if matches!(made, Err(Interrupted::Locked)) && was_opened(claim) {
+        if matches!(made, Err(Interrupted::Locked)) && Self::was_opened(claim) {
             self.keep_closed(claim).await?;
         }
         Ok(replied(ticket, made?, reopened))
-    }
-
-    /// Whether the ticket is open again. Opening it twice does no harm, so that an unknown outcome is
-    /// simply called again.
-    async fn reopen(&self, claim: &mut Claim, ticket: &TicketId) -> Result<bool, Interrupted> {
-        if let Standing::Done(_) = steps::standing(self.bridge, claim, &Step::Reopen) {
-            return Ok(true);
-        }
-        let Some(api) = self.bridge.apis.get(&self.conversation.api) else { return Ok(true) };
-        let call = api.port.reopen(&self.access, ticket);
-        let made = |()| (Remote::Nothing, Vec::new());
-        match steps::call_again(self.bridge, claim, &self.conversation, Step::Reopen, call, made).await {
-            Err(Interrupted::Locked) => {
-                self.keep_closed(claim).await?;
-                Ok(false)
-            }
-            done => done.map(|_| true),
-        }
-    }
-
-    /// It would not be opened, or was locked all the same: from now on another ticket is the only way.
-    async fn keep_closed(&self, claim: &mut Claim) -> Result<(), Interrupted> {
-        uploads::skip(self.bridge, claim, Step::Reopen, "it stays closed".to_owned()).await.map(|_| ())
-    }
-
-    fn stays_closed(&self, claim: &Claim) -> bool {
-        let standing = steps::standing(self.bridge, claim, &Step::Reopen);
-        matches!(standing, Standing::Done(Remote::Skipped(why)) if why != Remote::IT_IS_THERE)
     }
 
     fn text(&self, claim: &Claim, files: &[Attachment], left_out: &[LeftOut]) -> String {
@@ -388,10 +360,6 @@ enum Created {
 enum Replied {
     Message { ticket: TicketId, message: Option<TicketMessageId>, reopened: bool },
     Ends(Outcome),
-}
-
-fn was_opened(claim: &Claim) -> bool {
-    claim.steps.iter().any(|record| record.step == Step::Reopen)
 }
 
 fn replied(ticket: TicketId, remote: Remote, reopened: bool) -> Replied {

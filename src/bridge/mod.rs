@@ -41,6 +41,7 @@ pub mod question;
 pub mod receipts;
 pub mod recipients;
 pub mod reconcile;
+pub mod reopening;
 pub mod sending;
 pub mod staff_files;
 pub mod staff_watch;

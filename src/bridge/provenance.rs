@@ -6,6 +6,7 @@ use crate::{
     bridge::{
         context::Bridge,
         notes::remark,
+        question::is_gone,
         reconcile::{marker_of_files, markers},
     },
     model::{
@@ -67,8 +68,10 @@ fn predecessor(bridge: &Bridge, conversation: &Conversation) -> Option<String> {
         return None;
     }
     let before = bridge.store.conversation(conversation.predecessor?).ok().flatten()?;
+    let gone = is_gone(bridge, &before).unwrap_or_default();
     let number = before.ticket?.to_string();
-    remark(bridge, "note_mentions_closed", &json!({ "number": number, "subject": before.subject }))
+    let values = json!({ "number": number, "subject": before.subject, "gone": gone });
+    remark(bridge, "note_mentions_closed", &values)
 }
 
 /// The create of an earlier message is parked: that message may stand in a ticket that nobody knows yet.
