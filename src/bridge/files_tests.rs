@@ -246,3 +246,30 @@ async fn an_opened_ticket_that_is_locked_all_the_same_is_followed_by_a_new_one()
     town.press(ANN, &same).await;
     assert_eq!(town.desk.calls()[1..], ["reopen 1", "reply 1 []", "create []"]);
 }
+
+// === gone, and no list ===
+
+#[tokio::test]
+async fn after_a_ticket_is_gone_the_next_message_opens_one_that_names_it() {
+    let mut town = Town::new().await;
+    town.link(ANN).await;
+    send(&mut town, HELP, &[]).await;
+    town.desk.reply_errors.lock().unwrap().push_back(ApiError::NotFound("merged".to_owned()));
+    send(&mut town, "It is down again since this morning", &[]).await;
+    assert!(town.said(ANN).contains("Ticket #1 no longer exists"), "{}", town.said(ANN));
+    send(&mut town, "So I write it once more to you", &[]).await;
+    assert_eq!(town.desk.calls(), ["create []", "reply 1 []", "create []"]);
+    let text = town.desk.created.lock().unwrap()[1].text.clone();
+    assert!(text.contains("Goes on from ticket #1") && text.contains("no longer exists"), "{text}");
+    send(&mut town, "And this belongs to the new one", &[]).await;
+    assert_eq!(town.desk.calls()[3..], ["reply 2 []"]);
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_listed_the_known_tickets_are_shown() {
+    let mut town = Town::at(|able| able.list = false).await;
+    town.link(ANN).await;
+    send(&mut town, HELP, &[]).await;
+    town.write(ANN, &["/tickets"]).await;
+    assert!(town.said(ANN).contains("#1 · Open"), "{}", town.said(ANN));
+}
