@@ -1,9 +1,9 @@
 //! What a delivery to a chat consists of: its text in pieces that Telegram takes, then its files, each with its step.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    bridge::{delivery::Errand, notes},
+    bridge::{alerts, delivery::Errand, notes, staff_files::can_be_had},
     model::{
         attachment::Attachment,
         button::Button,
@@ -54,10 +54,16 @@ pub(super) fn of(errand: &Errand<'_>, place: &Place) -> Vec<Part> {
 }
 
 fn staff_parts(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Vec<Part> {
+    let has_text = staff.in_panel_only || !staff.text.trim().is_empty();
     let text = staff_text(errand, place, staff);
+    if !staff.files.is_empty() && !errand.conversation.as_ref().is_none_or(|c| can_be_had(errand.bridge, c)) {
+        let files = files_in_panel(errand, place, staff);
+        let text = if has_text { text.text("\n\n").append(files) } else { files };
+        return texts(&text, &[], None, None);
+    }
     let mut caption = String::new();
     let mut parts = Vec::new();
-    if staff.text.trim().is_empty() {
+    if !has_text {
         // Files that came late: the first says which ticket they belong to.
         caption = split(&text, CAPTION_LIMIT).into_iter().next().unwrap_or_default().text.trim().to_owned();
     } else {
@@ -70,17 +76,36 @@ fn staff_parts(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Vec<
     parts
 }
 
-fn staff_text(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Formatted {
-    let language = notes::language(errand.bridge, place);
+pub(super) fn staff_text(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Formatted {
+    if staff.in_panel_only {
+        let values = json!({ "number": staff.ticket.as_str(), "url": url(errand, staff) });
+        return rendered(errand, place, "staff_message_in_panel", &values)
+            .unwrap_or_else(|| Formatted::plain(format!("#{}", staff.ticket)));
+    }
     let subject = errand.conversation.as_ref().map(|conversation| conversation.subject.as_str());
     let values = json!({
         "number": staff.ticket.as_str(), "subject": subject.filter(|subject| !subject.is_empty()),
         "author": staff.author, "text": staff.text,
     });
-    errand.bridge.templates.render_telegram(&language, "staff_message", &values).unwrap_or_else(|error| {
-        tracing::error!(%error, "A staff message is sent without its frame.");
-        Formatted::plain(staff.text.as_str())
-    })
+    rendered(errand, place, "staff_message", &values).unwrap_or_else(|| Formatted::plain(staff.text.as_str()))
+}
+
+/// Names the files that nobody but a person at the panel can have.
+fn files_in_panel(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Formatted {
+    let names: Vec<&str> = staff.files.iter().map(|file| file.name.as_str()).collect();
+    let values = json!({ "number": staff.ticket.as_str(), "files": names, "url": url(errand, staff) });
+    rendered(errand, place, "staff_files_in_panel", &values)
+        .unwrap_or_else(|| Formatted::plain(format!("#{}: {}", staff.ticket, names.join(", "))))
+}
+
+fn url(errand: &Errand<'_>, staff: &StaffMessage) -> Option<String> {
+    alerts::url(errand.bridge, errand.conversation.as_ref()?, Some(&staff.ticket))
+}
+
+fn rendered(errand: &Errand<'_>, place: &Place, template: &str, values: &Value) -> Option<Formatted> {
+    let language = notes::language(errand.bridge, place);
+    let text = errand.bridge.templates.render_telegram(&language, template, values);
+    text.inspect_err(|error| tracing::error!(%error, "A staff message is sent without its frame.")).ok()
 }
 
 fn note_parts(note: &Note) -> Vec<Part> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bridge::{
-        alerts,
+        alerts, chat_parts,
         context::Mailbox,
         delivery::{Errand, Halt, later},
         notes,
@@ -193,9 +193,14 @@ impl Work<'_> {
                 json!({ "name": file.name, "size": size })
             })
             .collect();
+        let text = if staff.in_panel_only {
+            chat_parts::staff_text(&self.errand, &self.errand.delivery.to, staff).text
+        } else {
+            staff.text.clone()
+        };
         json!({
             "language": notes::language(bridge, &self.errand.delivery.to), "number": staff.ticket.as_str(),
-            "text": staff.text, "files_left_out": Some(files).filter(|files| !files.is_empty()),
+            "text": text, "files_left_out": Some(files).filter(|files| !files.is_empty()),
             "url": alerts::url(bridge, conversation, Some(&staff.ticket)), "author": staff.author,
             "sender": self.mailbox.sender, "subject": conversation.subject,
         })
@@ -212,6 +217,9 @@ impl Work<'_> {
         let mut files = Vec::new();
         let mut left_out = Vec::new();
         let mut sources = Vec::new();
+        if !staff_files::can_be_had(errand.bridge, conversation) {
+            return Ok((files, staff.files.iter().collect(), sources));
+        }
         for file in &staff.files {
             if file.size.is_some_and(|size| size > room) {
                 left_out.push(file);

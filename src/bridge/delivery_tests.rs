@@ -16,6 +16,7 @@ use crate::{
         delivery::Note,
         ids::{AccountName, ChatId, ChatMessageId, JobId, MailAddress, MailId, TicketMessageId},
         job::NewJob,
+        staff_message::StaffMessage,
     },
     store::change::Key,
 };
@@ -447,4 +448,41 @@ async fn an_unlinked_chat_gets_nothing_that_still_waited() {
     world.drain().await;
     assert_eq!(world.to_alice(), [""; 0]);
     assert_eq!(world.bridge().store.depth().dead, 1);
+}
+
+#[tokio::test]
+async fn files_that_only_the_panel_gives_out_are_named() {
+    let mut world = World::new().await;
+    world.downloads = false;
+    world.restart();
+    world.answered(Some(alice()), &staff("Hello", &["f1", "f2"])).await;
+    world.drain().await;
+    let seen = world.to_alice();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(seen[0].contains("Hello") && seen[0].contains("f1.txt, f2.txt"), "{seen:?}");
+    assert!(seen[0].contains("can only be read in the customer panel"), "{seen:?}");
+    world.answered(Some(bob()), &StaffMessage { id: None, ..staff("Hello", &["f1"]) }).await;
+    world.drain().await;
+    let mails = world.mail.mails.lock().unwrap();
+    assert!(
+        mails[0].text.contains("- f1.txt") && mails[0].text.contains("in the customer panel"),
+        "{}",
+        mails[0].text
+    );
+}
+
+#[tokio::test]
+async fn a_text_that_only_the_panel_shows_is_told_with_its_files() {
+    let mut world = World::new().await;
+    let hidden = StaffMessage { in_panel_only: true, ..staff("", &["f1"]) };
+    world.answered(Some(alice()), &hidden).await;
+    world.answered(Some(bob()), &hidden).await;
+    world.drain().await;
+    let seen = world.to_alice();
+    assert!(
+        seen[0].contains("Support answered ticket #789") && seen[0].contains("customer panel"),
+        "{seen:?}"
+    );
+    assert!(seen[1].contains("file f1.txt one"), "{seen:?}");
+    assert!(world.mail.mails.lock().unwrap()[0].text.contains("Support answered ticket #789"));
 }

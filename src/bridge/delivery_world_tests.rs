@@ -243,6 +243,7 @@ pub(crate) struct World {
     pub(crate) telegram: Arc<Recorder>,
     pub(crate) mail: Arc<Recorder>,
     pub(crate) desk_mails: bool,
+    pub(crate) downloads: bool,
     bridge: Option<Bridge>,
 }
 
@@ -262,6 +263,7 @@ impl World {
             telegram: Arc::default(),
             mail: Arc::default(),
             desk_mails: true,
+            downloads: true,
             bridge: None,
         };
         world.open();
@@ -297,7 +299,7 @@ impl World {
                 max_subject: 100,
                 attachments: Attachments::After,
                 drops_files: false,
-                download: true,
+                download: self.downloads,
                 close: true,
                 reopen: Reopen::Never,
                 list: true,
@@ -487,6 +489,7 @@ pub(crate) fn staff(text: &str, files: &[&str]) -> StaffMessage {
         id: Some(TicketMessageId::new("m1")),
         author: Some("Eve".into()),
         text: text.into(),
+        in_panel_only: false,
         sent: Some(START),
         files: files.iter().map(file).collect(),
     }

@@ -9,12 +9,13 @@ use crate::{
         provenance, question,
         question::Route,
         receipts::{self, Filed, Told},
-        reconcile,
+        reconcile::{self, Sought},
         steps::{self, Interrupted, Standing},
         uploads,
     },
     model::{
         account::Account,
+        attachment::Attachment,
         conversation::{Conversation, ConversationChange, TicketStatus},
         ids::{TicketId, TicketMessageId},
         inbound::{LeftOut, Origin, What},
@@ -26,7 +27,7 @@ use crate::{
         change::{Change, Key},
         rows::TicketWatch,
     },
-    ticket_api::{Access, Attachments, Files, Guest, NewReply, NewTicket},
+    ticket_api::{Access, Attachments, Guest, NewReply, NewTicket},
 };
 
 /// Runs the head of the lane until it is done or has to wait.
@@ -53,10 +54,14 @@ pub async fn run(
     };
     let access = bridge.access(&account);
     let mut work = Work { bridge, job, filing, access, account, conversation, found_again: false };
-    match work.file(claim).await {
-        Ok(outcome) => Ok(outcome),
-        Err(interrupted) => work.interrupted(interrupted).await,
+    let outcome = match work.file(claim).await {
+        Ok(outcome) => outcome,
+        Err(interrupted) => work.interrupted(interrupted).await?,
+    };
+    if matches!(outcome, Outcome::Done { .. } | Outcome::Bury { .. }) && !Work::is_made(claim) {
+        work.unstage(claim).await;
     }
+    Ok(outcome)
 }
 
 /// What follows from a created ticket, committed with its step.
@@ -92,9 +97,9 @@ pub(super) struct Work<'a> {
     pub(super) filing: &'a Filing,
     pub(super) conversation: Conversation,
     account: Account,
-    access: Access,
+    pub(super) access: Access,
     /// A lost store had filed it already: its files may be there, and all were told.
-    found_again: bool,
+    pub(super) found_again: bool,
 }
 
 impl Work<'_> {
@@ -117,12 +122,12 @@ impl Work<'_> {
         let founded = self.conversation.ticket.is_none()
             || claim.steps.iter().any(|record| record.step == Step::Create);
         let (ticket, message, reopened) = if founded {
-            match self.create(claim, &left_out, capabilities.max_subject).await? {
+            match self.create(claim, &files, &left_out, capabilities.max_subject).await? {
                 Created::Ticket(ticket) => (ticket, None, false),
                 Created::Ends(outcome) => return Ok(outcome),
             }
         } else {
-            match self.reply(claim, &left_out).await? {
+            match self.reply(claim, &files, &left_out).await? {
                 Replied::Message { ticket, message, reopened } => (ticket, message, reopened),
                 Replied::Ends(outcome) => return Ok(outcome),
             }
@@ -134,8 +139,12 @@ impl Work<'_> {
                 self.conversation = own;
             }
         }
-        let from = receipts::place_of(self.filing);
         let mut all_left_out = left_out;
+        if capabilities.attachments == (Attachments::Before { ticket_first: true }) && founded {
+            self.files_behind_create(claim, &files, &ticket).await?;
+        }
+        all_left_out.extend(self.files_left_out(claim, &files));
+        let from = receipts::place_of(self.filing).filter(|_| capabilities.attachments == Attachments::After);
         if let Some(from) = &from {
             let target = uploads::Target {
                 conversation: &self.conversation,
@@ -147,12 +156,15 @@ impl Work<'_> {
             };
             all_left_out.extend(uploads::run(bridge, claim, &files, &target).await?);
         }
+        let not_kept = self.files_not_kept(claim, &files, &all_left_out, &ticket, message.as_ref()).await?;
+        all_left_out.extend(not_kept);
         self.filed(&ticket, founded, reopened, &all_left_out).map_err(Interrupted::Store)
     }
 
     async fn create(
         &mut self,
         claim: &mut Claim,
+        files: &[Attachment],
         left_out: &[LeftOut],
         max_subject: usize,
     ) -> Result<Created, Interrupted> {
@@ -179,16 +191,17 @@ impl Work<'_> {
         let Some(api) = bridge.apis.get(&self.conversation.api) else {
             return Ok(Created::Ends(Outcome::done()));
         };
+        let with_it = self.files_with_message(claim, files, None).await?;
         let ticket = NewTicket {
             subject: crate::text::subject::single_line(&self.conversation.subject, max_subject),
-            text: provenance::text(bridge, &self.conversation, self.job, self.filing, left_out),
+            text: self.text(claim, files, left_out),
             topic: self.topic(),
             property: bridge.accounts.get(&self.account.name).and_then(|rules| rules.property.clone()),
-            guest: self.guest(),
+            guest: guest(self.filing),
         };
         let now = bridge.now();
         let conversation = self.conversation.clone();
-        let call = api.port.create(&self.access, &ticket, Files::None);
+        let call = api.port.create(&self.access, &ticket, with_it);
         let made = |answer: crate::ticket_api::Created| {
             (Remote::Ticket(answer.ticket.clone()), created(&conversation, &answer.ticket, now))
         };
@@ -213,7 +226,12 @@ impl Work<'_> {
         })
     }
 
-    async fn reply(&mut self, claim: &mut Claim, left_out: &[LeftOut]) -> Result<Replied, Interrupted> {
+    async fn reply(
+        &mut self,
+        claim: &mut Claim,
+        files: &[Attachment],
+        left_out: &[LeftOut],
+    ) -> Result<Replied, Interrupted> {
         let bridge = self.bridge;
         let Some(ticket) = self.conversation.ticket.clone() else {
             return Ok(Replied::Ends(Outcome::done()));
@@ -226,16 +244,21 @@ impl Work<'_> {
         let is_new = attempt.is_none();
         // Before anything is asked about it: it may have been filed long ago.
         if attempt.is_some() || self.looks_first() {
-            let (access, filing) = (&self.access, self.filing);
-            let found =
-                reconcile::reply(bridge, claim, &self.conversation, access, &ticket, filing, attempt).await?;
-            if let Some(remote) = found {
+            let sought = Sought {
+                conversation: &self.conversation,
+                access: &self.access,
+                ticket: &ticket,
+                step: Step::Reply,
+                markers: reconcile::markers(bridge, self.filing),
+            };
+            if let Some(remote) = reconcile::message(bridge, claim, sought, attempt).await? {
                 self.found_again = is_new;
                 return Ok(replied(ticket, remote, false));
             }
         }
         let mut reopened = false;
         if is_new {
+            let locked = self.stays_closed(claim);
             let route = question::route(
                 bridge,
                 self.job,
@@ -243,14 +266,14 @@ impl Work<'_> {
                 &mut self.conversation,
                 &self.account,
                 &self.access,
-                &ticket,
+                locked,
             );
             match route.await? {
                 Route::Ends(outcome) => return Ok(Replied::Ends(*outcome)),
                 Route::Ticket { reopens, reopen_call } => {
                     reopened = reopens;
-                    if reopen_call {
-                        self.reopen(claim, &ticket).await?;
+                    if reopen_call && !self.reopen(claim, &ticket).await? {
+                        return Ok(Replied::Ends(self.wait(bridge.now(), Why::Retry)?));
                     }
                 }
             }
@@ -258,7 +281,8 @@ impl Work<'_> {
         let Some(api) = bridge.apis.get(&self.conversation.api) else {
             return Ok(Replied::Ends(Outcome::done()));
         };
-        let text = provenance::text(bridge, &self.conversation, self.job, self.filing, left_out);
+        let with_it = self.files_with_message(claim, files, Some(&ticket)).await?;
+        let text = self.text(claim, files, left_out);
         let now = bridge.now();
         let id = self.conversation.id;
         let mut changes = vec![Change::Conversation(id, ConversationChange::Active(now))];
@@ -267,27 +291,24 @@ impl Work<'_> {
             let status = ConversationChange::Status { status: TicketStatus::Open, read: now };
             changes.push(Change::Conversation(id, status));
         }
-        let reply = NewReply { text, subject: self.conversation.subject.clone(), guest: self.guest() };
-        let call = api.port.reply(&self.access, &ticket, &reply, Files::None);
+        let reply = NewReply { text, subject: self.conversation.subject.clone(), guest: guest(self.filing) };
+        let call = api.port.reply(&self.access, &ticket, &reply, with_it);
         let made = |message| (Remote::Message(message), changes);
-        let remote = steps::call(bridge, claim, &self.conversation, Step::Reply, call, made).await?;
-        Ok(replied(ticket, remote, reopened))
+        let made = steps::call(bridge, claim, &self.conversation, Step::Reply, call, made).await;
+        if matches!(made, Err(Interrupted::Locked)) && Self::was_opened(claim) {
+            self.keep_closed(claim).await?;
+        }
+        Ok(replied(ticket, made?, reopened))
     }
 
-    /// Opening a ticket twice does no harm, so that an unknown outcome is simply called again.
-    async fn reopen(&self, claim: &mut Claim, ticket: &TicketId) -> Result<(), Interrupted> {
-        if let Standing::Done(_) = steps::standing(self.bridge, claim, &Step::Reopen) {
-            return Ok(());
-        }
-        let Some(api) = self.bridge.apis.get(&self.conversation.api) else { return Ok(()) };
-        let call = api.port.reopen(&self.access, ticket);
-        let made = |()| (Remote::Nothing, Vec::new());
-        steps::call(self.bridge, claim, &self.conversation, Step::Reopen, call, made).await.map(|_| ())
+    fn text(&self, claim: &Claim, files: &[Attachment], left_out: &[LeftOut]) -> String {
+        let left_out = [left_out, &self.files_left_out(claim, files)].concat();
+        provenance::text(self.bridge, &self.conversation, self.job, self.filing, &left_out)
     }
 
     /// After a lost or restored store, what the desk already has may be seen again; and so may a message
     /// that is older than what is remembered, when a mailbox is read again.
-    fn looks_first(&self) -> bool {
+    pub(super) fn looks_first(&self) -> bool {
         let keeps = self.bridge.timing.keep_done;
         self.bridge.store.look_first_until().is_some_and(|until| self.bridge.now() < until)
             || self.filing.messages.iter().any(|message| message.at.since(message.inbound.sent) >= keeps)
@@ -307,13 +328,6 @@ impl Work<'_> {
         };
         of_mailbox
             .or_else(|| self.bridge.accounts.get(&self.account.name).and_then(|rules| rules.topic.clone()))
-    }
-
-    /// Who writes, where his channel knows an address.
-    fn guest(&self) -> Option<Guest> {
-        let inbound = &self.filing.messages.first()?.inbound;
-        let Origin::Mail(mail) = &inbound.origin else { return None };
-        Some(Guest { name: inbound.sender.name.clone(), address: mail.from.clone() })
     }
 
     fn is_empty(&self) -> bool {
@@ -354,6 +368,13 @@ impl Work<'_> {
         );
         Ok(Outcome::Done { changes: told.changes, follow_ups: told.jobs })
     }
+}
+
+/// Who writes, where his channel knows an address.
+pub(super) fn guest(filing: &Filing) -> Option<Guest> {
+    let inbound = &filing.messages.first()?.inbound;
+    let Origin::Mail(mail) = &inbound.origin else { return None };
+    Some(Guest { name: inbound.sender.name.clone(), address: mail.from.clone() })
 }
 
 enum Created {

@@ -6,6 +6,7 @@ use crate::{
         context::Bridge,
         filing::Work,
         outcome::{Outcome, TryAgain, try_again},
+        question,
         receipts::{self, Told},
         steps::Interrupted,
     },
@@ -15,10 +16,7 @@ use crate::{
         job::{Filing, Job, Progress, Why},
     },
     runtime::{backoff::Backoff, clock::Timestamp},
-    store::{
-        StoreError,
-        change::{Change, Key},
-    },
+    store::{StoreError, change::Change},
 };
 
 impl Work<'_> {
@@ -92,6 +90,7 @@ impl Work<'_> {
 
     /// Merged or deleted: the customer and the admins are told; no second ticket is opened silently.
     fn gone(&self) -> Result<Outcome, StoreError> {
+        let bridge = self.bridge;
         let Some(ticket) = &self.conversation.ticket else {
             return self.refused("the ticket does not exist");
         };
@@ -100,11 +99,7 @@ impl Work<'_> {
         let why = format!("ticket #{ticket} no longer exists at the ticket system");
         let (job, filing) = (self.job, self.filing);
         told.jobs.extend(alerts::dead(self.bridge, job, filing, &self.conversation, &why, customer_told));
-        for arrived in &self.filing.messages {
-            if let Origin::Chat(chat) = &arrived.inbound.origin {
-                told.changes.push(Change::Unbind(Key::Current(chat.bot, chat.chat)));
-            }
-        }
+        told.changes.push(question::gone(bridge, &self.conversation, ticket));
         Ok(bury(why, told))
     }
 }

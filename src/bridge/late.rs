@@ -6,7 +6,7 @@ use crate::{
     bridge::{
         admin,
         context::Bridge,
-        filing::{created, watch},
+        filing::{created, guest, watch},
         notes::remark,
         provenance::{day_and_time, provenance},
         reconcile,
@@ -111,8 +111,10 @@ pub async fn name_in_later(
         Standing::Untried => {}
         Standing::Unknown { attempted, ended } => {
             let attempt = Some((attempted, ended));
-            let found = reconcile::reply(bridge, claim, conversation, access, later, filing, attempt).await?;
-            if found.is_some() {
+            let markers = reconcile::markers(bridge, filing);
+            let sought =
+                reconcile::Sought { conversation, access, ticket: later, step: Step::Reply, markers };
+            if reconcile::message(bridge, claim, sought, attempt).await?.is_some() {
                 return Ok(());
             }
         }
@@ -124,8 +126,8 @@ pub async fn name_in_later(
         "excerpt": excerpt.filter(|text| !text.is_empty()),
     });
     let Some(note) = remark(bridge, "note_stands_in", &values) else { return Ok(()) };
-    let text = format!("{note}\n\n{}", provenance(bridge, filing));
-    let reply = NewReply { text, subject: conversation.subject.clone(), guest: None };
+    let text = format!("{note}\n\n{}", provenance(bridge, filing, &reconcile::markers(bridge, filing)));
+    let reply = NewReply { text, subject: conversation.subject.clone(), guest: guest(filing) };
     let call = api.port.reply(access, later, &reply, Files::None);
     let made = |message| (Remote::Message(message), Vec::new());
     match steps::call(bridge, claim, conversation, Step::Reply, call, made).await {

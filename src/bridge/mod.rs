@@ -23,6 +23,8 @@ pub mod deliver_chat;
 pub mod deliver_mail;
 pub mod delivery;
 pub mod digest;
+pub mod files_ahead;
+pub mod files_kept;
 pub mod filing;
 pub mod gather;
 pub mod held;
@@ -43,6 +45,7 @@ pub mod question;
 pub mod receipts;
 pub mod recipients;
 pub mod reconcile;
+pub mod reopening;
 pub mod sending;
 pub mod sources;
 pub mod staff_files;
@@ -57,5 +60,7 @@ pub mod turn;
 pub mod undelivered;
 pub mod uploads;
 
+#[cfg(test)]
+mod files_tests;
 #[cfg(test)]
 pub(crate) mod town_tests;

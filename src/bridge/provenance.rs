@@ -3,11 +3,17 @@
 use serde_json::json;
 
 use crate::{
-    bridge::{context::Bridge, notes::remark, reconcile::markers},
+    bridge::{
+        context::Bridge,
+        notes::remark,
+        question::is_gone,
+        reconcile::{marker_of_files, markers},
+    },
     model::{
         conversation::Conversation,
         inbound::{Inbound, LeftOut, LeftOutWhy, Origin, What},
         job::{Filing, Job, Task},
+        marker::Marker,
     },
     runtime::clock::Timestamp,
 };
@@ -34,7 +40,16 @@ pub fn text(
     parts.extend(may_be_preceded(bridge, conversation, job));
     parts.extend(left_out.iter().filter_map(|missing| left_out_remark(bridge, missing)));
     parts.extend(late(bridge, filing));
-    parts.push(provenance(bridge, filing));
+    parts.push(provenance(bridge, filing, &markers(bridge, filing)));
+    parts.join("\n\n")
+}
+
+/// The text of the message that names a new ticket's files.
+pub fn files_text(bridge: &Bridge, filing: &Filing, files: usize, left_out: &[LeftOut]) -> String {
+    let mut parts: Vec<String> =
+        remark(bridge, "note_files_follow", &json!({ "count": files })).into_iter().collect();
+    parts.extend(left_out.iter().filter_map(|missing| left_out_remark(bridge, missing)));
+    parts.push(provenance(bridge, filing, marker_of_files(bridge, filing).as_slice()));
     parts.join("\n\n")
 }
 
@@ -53,8 +68,10 @@ fn predecessor(bridge: &Bridge, conversation: &Conversation) -> Option<String> {
         return None;
     }
     let before = bridge.store.conversation(conversation.predecessor?).ok().flatten()?;
+    let gone = is_gone(bridge, &before).unwrap_or_default();
     let number = before.ticket?.to_string();
-    remark(bridge, "note_mentions_closed", &json!({ "number": number, "subject": before.subject }))
+    let values = json!({ "number": number, "subject": before.subject, "gone": gone });
+    remark(bridge, "note_mentions_closed", &values)
 }
 
 /// The create of an earlier message is parked: that message may stand in a ticket that nobody knows yet.
@@ -89,8 +106,8 @@ fn late(bridge: &Bridge, filing: &Filing) -> Option<String> {
 }
 
 /// “via Telegram, @name · tb-…”
-pub fn provenance(bridge: &Bridge, filing: &Filing) -> String {
-    let markers: Vec<String> = markers(bridge, filing).iter().map(ToString::to_string).collect();
+pub fn provenance(bridge: &Bridge, filing: &Filing, markers: &[Marker]) -> String {
+    let markers: Vec<String> = markers.iter().map(ToString::to_string).collect();
     let Some(first) = filing.messages.first() else { return markers.join(" ") };
     let sender = &first.inbound.sender;
     let (name, values) = match &first.inbound.origin {

@@ -24,7 +24,11 @@ use crate::{
         place::Place,
     },
     runtime::clock::Timestamp,
-    store::change::{Change, Key},
+    store::{
+        StoreError,
+        change::{Change, Key},
+        rows::Notice,
+    },
     ticket_api::{Access, Reopen},
 };
 
@@ -91,7 +95,25 @@ pub fn choose(facts: &Facts, timing: &Timing, now: Timestamp) -> Choice {
     }
 }
 
-/// Reads the ticket if its status is old, and decides.
+/// Remembers that the ticket was merged or deleted: what comes next for it opens a new one that names it.
+pub fn gone(bridge: &Bridge, conversation: &Conversation, ticket: &TicketId) -> Change {
+    let now = bridge.now();
+    let until = Timestamp::from_millis(i64::MAX);
+    let notice = Notice { first: now, last: now, count: 1, value: String::new(), until };
+    Change::Notice(gone_key(conversation, ticket), notice)
+}
+
+/// Whether the ticket is known to be gone.
+pub fn is_gone(bridge: &Bridge, conversation: &Conversation) -> Result<bool, StoreError> {
+    let Some(ticket) = &conversation.ticket else { return Ok(false) };
+    Ok(bridge.store.notice(&gone_key(conversation, ticket))?.is_some())
+}
+
+fn gone_key(conversation: &Conversation, ticket: &TicketId) -> String {
+    format!("gone/{}/{ticket}", conversation.api)
+}
+
+/// Reads the ticket if its status is old, and decides. `locked`: it would not be opened again.
 pub async fn route(
     bridge: &Bridge,
     job: &Job,
@@ -99,9 +121,15 @@ pub async fn route(
     conversation: &mut Conversation,
     account: &Account,
     access: &Access,
-    ticket: &TicketId,
+    locked: bool,
 ) -> Result<Route, Interrupted> {
+    let Some(ticket) = &conversation.ticket.clone() else {
+        return Ok(Route::Ends(Box::new(Outcome::done())));
+    };
     let Some(first) = filing.messages.first() else { return Ok(Route::Ends(Box::new(Outcome::done()))) };
+    if is_gone(bridge, conversation)? {
+        return Ok(Route::Ends(Box::new(elsewhere(bridge, job, filing, conversation, account)?)));
+    }
     let chat = match &first.inbound.origin {
         Origin::Chat(chat) => Some(chat),
         Origin::Mail(_) => None,
@@ -120,7 +148,7 @@ pub async fn route(
         is_reply: is_edit || replies_to_ticket(bridge, conversation, chat),
         by_mail: chat.is_none(),
         succeeded: conversation.successor.is_some(),
-        can_reopen: reopen == Some(Reopen::Call),
+        can_reopen: reopen == Some(Reopen::Call) && !locked,
         decision: job.progress.decision,
         asked: job.progress.asked,
     };

@@ -182,7 +182,7 @@ pub fn part(staff: &StaffMessage) -> String {
     });
     match (&staff.id, first) {
         (Some(id), None) => id.to_string(),
-        (Some(id), Some(_)) if !staff.text.trim().is_empty() => id.to_string(),
+        (Some(id), Some(_)) if staff.in_panel_only || !staff.text.trim().is_empty() => id.to_string(),
         (_, Some(first)) => format!("files-{first}-{}", staff.files.len()),
         (None, None) => "-".to_owned(),
     }

@@ -25,6 +25,12 @@ pub fn markers(bridge: &Bridge, filing: &Filing) -> Vec<Marker> {
     filing.messages.iter().map(|arrived| Marker::of(&bridge.secret, &arrived.inbound.identity.key)).collect()
 }
 
+/// The marker of the message that names a new ticket's files.
+pub fn marker_of_files(bridge: &Bridge, filing: &Filing) -> Option<Marker> {
+    let first = filing.messages.first()?;
+    Some(Marker::of(&bridge.secret, &format!("{}/files", first.inbound.identity.key)))
+}
+
 /// Looks for a create of unknown outcome. `Some` if it happened, `None` if it
 /// surely did not and may be called again.
 pub async fn create(
@@ -89,27 +95,34 @@ pub async fn look_for_create(
     steps::read(bridge, conversation, api.port.find_by_marker(access, look)).await
 }
 
-/// The same for a reply.
-pub async fn reply(
+/// A message of ours in an existing ticket.
+pub struct Sought<'a> {
+    pub conversation: &'a Conversation,
+    pub access: &'a Access,
+    pub ticket: &'a TicketId,
+    /// What makes it.
+    pub step: Step,
+    pub markers: Vec<Marker>,
+}
+
+/// The same for a message to a ticket.
+pub async fn message(
     bridge: &Bridge,
     claim: &mut Claim,
-    conversation: &Conversation,
-    access: &Access,
-    ticket: &TicketId,
-    filing: &Filing,
+    sought: Sought<'_>,
     attempt: Option<(Timestamp, Ended)>,
 ) -> Result<Option<Remote>, Interrupted> {
+    let Sought { conversation, access, ticket, step, markers } = sought;
     let Some(api) = bridge.apis.get(&conversation.api) else { return Err(unknown_api(conversation)) };
     let begun = bridge.now();
-    let markers = markers(bridge, filing);
     let look = Look { markers: &markers, place: LookIn::Replies(ticket) };
     let found = steps::read(bridge, conversation, api.port.find_by_marker(access, look)).await?;
     if let Found::Reply(message) = &found {
         let remote = Remote::Message(message.clone());
-        bridge.store.end_step(claim, Step::Reply, remote.clone(), Vec::<Change>::new()).await?;
+        bridge.store.end_step(claim, step, remote.clone(), Vec::<Change>::new()).await?;
         return Ok(Some(remote));
     }
-    absent(bridge, claim, conversation, Step::Reply, attempt, begun, &found).await
+    absent(bridge, claim, conversation, step, attempt, begun, &found).await
 }
 
 /// A complete look that began at `begun` found nothing.

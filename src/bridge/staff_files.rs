@@ -48,6 +48,11 @@ pub(super) enum FetchError {
     Store(StoreError),
 }
 
+/// Whether the ticket system gives out files at all; else they are named, with the way to the panel.
+pub(super) fn can_be_had(bridge: &Bridge, conversation: &Conversation) -> bool {
+    bridge.apis.get(&conversation.api).is_none_or(|api| api.port.capabilities().download)
+}
+
 pub(super) async fn fetch(
     bridge: &Bridge,
     conversation: Option<&Conversation>,

@@ -6,6 +6,7 @@ use crate::{
     bridge::context::Bridge,
     model::{
         conversation::Conversation,
+        ids::{AccountName, ApiName},
         job::{Ended, Remote, Step, StepState},
     },
     runtime::clock::Timestamp,
@@ -91,21 +92,49 @@ pub async fn call<T>(
     }
 }
 
+/// The same for a call that does no harm when it is made twice: one of unknown outcome is made again.
+pub async fn call_again<T>(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    conversation: &Conversation,
+    step: Step,
+    call: impl Future<Output = Result<T, ApiError>>,
+    made: impl FnOnce(T) -> (Remote, Vec<Change>),
+) -> Result<Remote, Interrupted> {
+    match self::call(bridge, claim, conversation, step.clone(), call, made).await {
+        Err(Interrupted::Look { at, why }) => {
+            bridge.store.fail_step(claim, step, Failed::Surely).await?;
+            Err(Interrupted::Again { after: Some(at.since(bridge.now())), why })
+        }
+        done => done,
+    }
+}
+
 /// Makes a call that changes nothing at the ticket API.
 pub async fn read<T>(
     bridge: &Bridge,
     conversation: &Conversation,
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, Interrupted> {
-    let admitted = bridge.circuits.admits(&conversation.api, &conversation.account, bridge.now());
+    read_of(bridge, &conversation.api, &conversation.account, call).await
+}
+
+/// The same where there is no conversation.
+pub async fn read_of<T>(
+    bridge: &Bridge,
+    api: &ApiName,
+    account: &AccountName,
+    call: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, Interrupted> {
+    let admitted = bridge.circuits.admits(api, account, bridge.now());
     admitted.map_err(|until| Interrupted::Outage { until })?;
     match call.await {
         Ok(answer) => {
-            bridge.circuits.succeeded(&conversation.api, &conversation.account);
+            bridge.circuits.succeeded(api, account);
             Ok(answer)
         }
         Err(error) => {
-            note_health(bridge, conversation, &error);
+            note_health(bridge, api, account, &error);
             Err(match error {
                 ApiError::Unknown { after, reason, .. } => Interrupted::Again { after, why: reason },
                 error => certain(error),
@@ -121,7 +150,7 @@ async fn failed(
     step: Step,
     error: ApiError,
 ) -> Interrupted {
-    note_health(bridge, conversation, &error);
+    note_health(bridge, &conversation.api, &conversation.account, &error);
     let (how, interrupted) = match error {
         ApiError::Unknown { may_still_run, reason, after } => {
             let ended = Ended { at: bridge.now(), may_still_run };
@@ -156,8 +185,7 @@ fn certain(error: ApiError) -> Interrupted {
     }
 }
 
-fn note_health(bridge: &Bridge, conversation: &Conversation, error: &ApiError) {
-    let (api, account) = (&conversation.api, &conversation.account);
+fn note_health(bridge: &Bridge, api: &ApiName, account: &AccountName, error: &ApiError) {
     match error {
         ApiError::Retry { reason, .. } | ApiError::Unknown { reason, .. } => {
             bridge.circuits.failed(api, reason, bridge.now());

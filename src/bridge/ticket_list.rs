@@ -45,7 +45,7 @@ async fn read(turn: &Turn<'_>, customer: &Customer) -> Result<Vec<TicketLine>, S
     let (name, account) = (&customer.account.api, &customer.account.name);
     let Some(api) = bridge.apis.get(name) else { return Err("its ticket system is not set up".to_owned()) };
     if !api.port.capabilities().list {
-        return Err("the ticket system has no way of listing tickets".to_owned());
+        return known(turn, customer).map_err(|_| "the bridge cannot look them up at the moment".to_owned());
     }
     let access = bridge.access(&customer.account);
     let (mut lines, mut from) = (Vec::new(), None);
@@ -62,6 +62,23 @@ async fn read(turn: &Turn<'_>, customer: &Customer) -> Result<Vec<TicketLine>, S
             }
             Err(error) => return Err(failed(turn, customer, &error)),
         }
+    }
+    Ok(lines)
+}
+
+/// Where nothing can be listed: the tickets that we know, as they were last read.
+fn known(turn: &Turn<'_>, customer: &Customer) -> Result<Vec<TicketLine>, StoreError> {
+    let store = &turn.bridge.store;
+    let mut lines = Vec::new();
+    for watch in store.watches(&customer.account.api, &customer.account.name)? {
+        let known = watch.conversation.map(|id| store.conversation(id)).transpose()?.flatten();
+        lines.extend(known.map(|known| TicketLine {
+            ticket: watch.ticket,
+            subject: known.subject,
+            status: known.status,
+            created: Some(known.active),
+            change: None,
+        }));
     }
     Ok(lines)
 }

@@ -27,7 +27,7 @@ use crate::{
     },
     model::{
         account::Account,
-        attachment::Attachment,
+        attachment::{Attachment, Whereabouts},
         conversation::TicketStatus,
         delivery::{Content, Delivery, Letter, Note},
         ids::{
@@ -39,14 +39,15 @@ use crate::{
     },
     runtime::{
         backoff::Backoff,
-        byte_stream::ByteStream,
+        byte_stream::{self, ByteStream},
         clock::{Clock, Timestamp},
     },
     store::{Options, Store, change::Change},
     text::templates::Templates,
     ticket_api::{
         Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, LookIn, NewReply,
-        NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketLine, TicketPage, Upload,
+        NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketAttachment, TicketLine, TicketPage,
+        Upload,
     },
 };
 
@@ -59,6 +60,13 @@ pub(crate) const ADMINS: ChatId = ChatId(-900);
 pub(crate) struct Desk {
     name: ApiName,
     capabilities: Capabilities,
+    /// Every call that writes, in order, with the names of its files.
+    pub(crate) calls: Mutex<Vec<String>>,
+    pub(crate) stage_errors: Mutex<VecDeque<ApiError>>,
+    pub(crate) reply_errors: Mutex<VecDeque<ApiError>>,
+    pub(crate) reopen_errors: Mutex<VecDeque<ApiError>>,
+    /// Files that arrived, under the names that the desk gave them.
+    pub(crate) kept: Mutex<Vec<String>>,
     pub(crate) created: Mutex<Vec<NewTicket>>,
     pub(crate) replies: Mutex<Vec<(TicketId, String)>>,
     pub(crate) closes: Mutex<Vec<TicketId>>,
@@ -87,6 +95,11 @@ impl Desk {
         Self {
             name: name.clone(),
             capabilities,
+            calls: Mutex::default(),
+            stage_errors: Mutex::default(),
+            reply_errors: Mutex::default(),
+            reopen_errors: Mutex::default(),
+            kept: Mutex::default(),
             created: Mutex::default(),
             replies: Mutex::default(),
             closes: Mutex::default(),
@@ -103,6 +116,32 @@ impl Desk {
     }
 }
 
+impl Desk {
+    fn called(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+/// Reads what comes inside of a call, as a server does.
+async fn names(files: Files) -> String {
+    let mut names = Vec::new();
+    match files {
+        Files::None => {}
+        Files::Staged(staged) => names.extend(staged.into_iter().map(|file| file.id.to_string())),
+        Files::Inside(uploads) => {
+            for upload in uploads {
+                let content = byte_stream::collect(upload.content, 1 << 20).await.unwrap();
+                names.push(format!("{}={}", upload.name, String::from_utf8_lossy(&content)));
+            }
+        }
+    }
+    format!("{names:?}").replace('"', "")
+}
+
 fn next_error(errors: &Mutex<VecDeque<ApiError>>) -> Result<(), ApiError> {
     errors.lock().unwrap().pop_front().map_or(Ok(()), Err)
 }
@@ -117,7 +156,9 @@ impl TicketApi for Desk {
         &self.capabilities
     }
 
-    async fn create(&self, _: &Access, ticket: &NewTicket, _: Files) -> Result<Created, ApiError> {
+    async fn create(&self, _: &Access, ticket: &NewTicket, files: Files) -> Result<Created, ApiError> {
+        let files = names(files).await;
+        self.called(format!("create {files}"));
         next_error(&self.create_errors)?;
         let mut created = self.created.lock().unwrap();
         created.push(ticket.clone());
@@ -131,8 +172,11 @@ impl TicketApi for Desk {
         _: &Access,
         ticket: &TicketId,
         reply: &NewReply,
-        _: Files,
+        files: Files,
     ) -> Result<Option<TicketMessageId>, ApiError> {
+        let files = names(files).await;
+        self.called(format!("reply {ticket} {files}"));
+        next_error(&self.reply_errors)?;
         self.replies.lock().unwrap().push((ticket.clone(), reply.text.clone()));
         Ok(None)
     }
@@ -142,9 +186,34 @@ impl TicketApi for Desk {
         _: &Access,
         _: &TicketId,
         _: Option<&TicketMessageId>,
-        _: Upload,
+        file: Upload,
     ) -> Result<Option<AttachmentId>, ApiError> {
+        self.called(format!("upload {}", file.name));
         Ok(None)
+    }
+
+    async fn stage(
+        &self,
+        _: &Access,
+        ticket: Option<&TicketId>,
+        file: Upload,
+    ) -> Result<AttachmentId, ApiError> {
+        let to = ticket.map_or(String::new(), |ticket| format!(" to {ticket}"));
+        self.called(format!("stage {}{to}", file.name));
+        next_error(&self.stage_errors)?;
+        Ok(AttachmentId::new(format!("s-{}", file.name)))
+    }
+
+    async fn unstage(&self, _: &Access, staged: &AttachmentId) -> Result<(), ApiError> {
+        self.called(format!("unstage {staged}"));
+        Ok(())
+    }
+
+    async fn reopen(&self, _: &Access, ticket: &TicketId) -> Result<(), ApiError> {
+        self.called(format!("reopen {ticket}"));
+        next_error(&self.reopen_errors)?;
+        self.status.lock().unwrap().insert(ticket.clone(), TicketStatus::Open);
+        Ok(())
     }
 
     async fn close(&self, _: &Access, ticket: &TicketId) -> Result<(), ApiError> {
@@ -165,7 +234,7 @@ impl TicketApi for Desk {
             change: None,
             text: String::new(),
             messages: Vec::new(),
-            attachments: Vec::new(),
+            attachments: self.kept.lock().unwrap().iter().map(|name| kept(name)).collect(),
             shows_messages: true,
             merged_into: None,
             server_date: None,
@@ -220,7 +289,18 @@ impl TicketApi for Desk {
     }
 }
 
-/// Knows only who the admins of groups are.
+fn kept(name: &str) -> TicketAttachment {
+    TicketAttachment {
+        id: AttachmentId::new(name),
+        message: None,
+        name: name.to_owned(),
+        mime: None,
+        size: None,
+        created: None,
+    }
+}
+
+/// Knows who the admins of groups are, and files whose id is their content.
 struct Chats(HashSet<UserId>);
 
 #[async_trait]
@@ -229,8 +309,14 @@ impl Channel for Chats {
         Ok(Sent::Done)
     }
 
-    async fn open(&self, _: &Attachment) -> Result<Opened, OpenError> {
-        Err(OpenError::Gone("no files here".to_owned()))
+    async fn open(&self, file: &Attachment) -> Result<Opened, OpenError> {
+        match &file.at {
+            Whereabouts::Telegram { file_id } => {
+                let content = byte_stream::whole(file_id.clone());
+                Ok(Opened { size: Some(file_id.len() as u64), content })
+            }
+            _ => Err(OpenError::Gone("no files here".to_owned())),
+        }
     }
 
     async fn is_chat_admin(&self, _: ChatId, user: UserId) -> Result<bool, SendError> {
@@ -256,6 +342,15 @@ impl Town {
 
     /// The account `acme`; a mailbox `support` that goes by sender; the group's admin is the user 7.
     pub(crate) async fn with(change: impl FnOnce(&mut Parts)) -> Self {
+        Self::build(|_| {}, change).await
+    }
+
+    /// A desk that can do other things.
+    pub(crate) async fn at(desk: impl FnOnce(&mut Capabilities)) -> Self {
+        Self::build(desk, |_| {}).await
+    }
+
+    async fn build(able: impl FnOnce(&mut Capabilities), change: impl FnOnce(&mut Parts)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::stopped_at(Timestamp::from_secs(1_750_000_000));
         let options = Options {
@@ -267,7 +362,9 @@ impl Town {
         };
         let (store, spool, secret) = Store::open(options).unwrap();
         let (api, account) = (ApiName::new("desk"), AccountName::new("acme"));
-        let desk = Arc::new(Desk::new(&api));
+        let mut desk = Desk::new(&api);
+        able(&mut desk.capabilities);
+        let desk = Arc::new(desk);
         let chats: Arc<dyn Channel> = Arc::new(Chats(HashSet::from([UserId(7)])));
         let limits = Limits::default();
         let timing = Timing::default();

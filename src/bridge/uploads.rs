@@ -92,11 +92,16 @@ pub async fn run(
                 }
             }
         };
-        if let Remote::Skipped(why) = remote {
-            left_out.push(LeftOut { name: file.name.clone(), size: file.size, why: told(&why) });
-        }
+        left_out.extend(left(file, &remote));
     }
     Ok(left_out)
+}
+
+/// What is told of a file whose step ended so.
+pub(super) fn left(file: &Attachment, remote: &Remote) -> Option<LeftOut> {
+    let Remote::Skipped(why) = remote else { return None };
+    let is_there = why == Remote::IT_IS_THERE;
+    (!is_there).then(|| LeftOut { name: file.name.clone(), size: file.size, why: told(why) })
 }
 
 async fn upload(
@@ -108,17 +113,42 @@ async fn upload(
 ) -> Result<Remote, Interrupted> {
     let Some(api) = bridge.apis.get(&target.conversation.api) else { return Ok(Remote::Nothing) };
     let limit = api.port.capabilities().max_attachment_bytes;
-    let upload = match open(bridge, file, target.from, limit).await {
+    let upload = match opened(bridge, claim, file, target.from, limit, &step).await? {
         Ok(upload) => upload,
-        Err(OpenError::Retry { after, reason }) => return Err(Interrupted::Again { after, why: reason }),
-        Err(OpenError::TooLarge { limit }) => {
-            return skip(bridge, claim, step, format!("{TOO_LARGE}{limit}")).await;
-        }
-        Err(OpenError::Gone(_)) => return skip(bridge, claim, step, GONE.to_owned()).await,
+        Err(skipped) => return Ok(skipped),
     };
     let call = api.port.upload(target.access, target.ticket, target.message, upload);
     let made = |id| (Remote::Attachment(id), Vec::new());
-    match steps::call(bridge, claim, target.conversation, step.clone(), call, made).await {
+    let uploaded = steps::call(bridge, claim, target.conversation, step.clone(), call, made).await;
+    or_left_out(bridge, claim, step, uploaded).await
+}
+
+/// The file on its way, at most `limit` bytes; the step is over if that can never be.
+pub(super) async fn opened(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    file: &Attachment,
+    from: &Place,
+    limit: u64,
+    step: &Step,
+) -> Result<Result<Upload, Remote>, Interrupted> {
+    let why = match open(bridge, file, from, limit).await {
+        Ok(upload) => return Ok(Ok(upload)),
+        Err(OpenError::Retry { after, reason }) => return Err(Interrupted::Again { after, why: reason }),
+        Err(OpenError::TooLarge { limit }) => format!("{TOO_LARGE}{limit}"),
+        Err(OpenError::Gone(_)) => GONE.to_owned(),
+    };
+    Ok(Err(skip(bridge, claim, step.clone(), why).await?))
+}
+
+/// What the ticket system will never take ends its step.
+pub(super) async fn or_left_out(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    step: Step,
+    made: Result<Remote, Interrupted>,
+) -> Result<Remote, Interrupted> {
+    match made {
         Err(Interrupted::Refused(why)) => skip(bridge, claim, step, why).await,
         Err(Interrupted::Locked) => skip(bridge, claim, step, "the ticket is closed".to_owned()).await,
         Err(Interrupted::NotFound) => {
@@ -216,10 +246,15 @@ fn detail_has_other_name(candidate: &TicketAttachment, file: &Attachment) -> boo
     extension(&candidate.name) != extension(&file.name)
 }
 
-const TOO_LARGE: &str = "larger than ";
+pub(super) const TOO_LARGE: &str = "larger than ";
 const GONE: &str = "no longer available where it was sent";
 
-async fn skip(bridge: &Bridge, claim: &mut Claim, step: Step, why: String) -> Result<Remote, Interrupted> {
+pub(super) async fn skip(
+    bridge: &Bridge,
+    claim: &mut Claim,
+    step: Step,
+    why: String,
+) -> Result<Remote, Interrupted> {
     let remote = Remote::Skipped(why);
     bridge.store.end_step(claim, step, remote.clone(), Vec::new()).await?;
     Ok(remote)

@@ -162,6 +162,10 @@ pub enum Step {
     Compose,
     /// … and sent from there.
     Mail,
+    /// The n-th file, brought ahead of its message; where files go inside of it, only if it is left out.
+    Stage(u32),
+    /// The message that names a new ticket's files, where files need their ticket.
+    Files,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,6 +201,11 @@ pub enum Remote {
     /// Nothing was made, and none will be: why.
     Skipped(String),
     Nothing,
+}
+
+impl Remote {
+    /// Why a step of unknown outcome was skipped: what it was to make is there.
+    pub const IT_IS_THERE: &str = "a person says that it is there";
 }
 
 impl Filing {

@@ -17,6 +17,9 @@ pub struct StaffMessage {
     pub author: Option<String>,
     /// Plain text; empty where only files came late.
     pub text: String,
+    /// There is a text, but it can only be read in the panel.
+    #[serde(default)]
+    pub in_panel_only: bool,
     pub sent: Option<Timestamp>,
     pub files: Vec<Attachment>,
 }

@@ -91,7 +91,7 @@ impl Txn<'_> {
             if said == Decision::SendAgain {
                 self.remove(&STEPS, &key[..]);
             } else {
-                let state = StepState::Done(Remote::Skipped("a person says that it is there".to_owned()));
+                let state = StepState::Done(Remote::Skipped(Remote::IT_IS_THERE.to_owned()));
                 self.put(&STEPS, &key[..], &StepRecord { state, ..record })?;
             }
         }

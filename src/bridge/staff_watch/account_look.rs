@@ -12,6 +12,7 @@ use super::{
     baseline::{self, Baseline},
     calls::{Trouble, ask},
     failing::Failing,
+    lists::Lists,
     ticket_look::{Subject, Visit},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Watcher {
         let begun = visit.baseline != Baseline::NotBegun;
         let missing = begun && self.urgent(&visit, turn, &mut done).await?;
         if turn.whole || missing || !begun {
-            self.whole(&mut visit, &mut done).await?;
+            self.whole(&mut visit, &mut done, missing).await?;
         }
         Ok(done)
     }
@@ -78,11 +79,12 @@ impl Watcher {
         Ok(missing)
     }
 
-    async fn whole(&self, visit: &mut Visit<'_>, done: &mut Done) -> Result<(), Trouble> {
+    /// By the list that is due, or by all of it where a known ticket is `missing`.
+    async fn whole(&self, visit: &mut Visit<'_>, done: &mut Done, missing: bool) -> Result<(), Trouble> {
         let began = self.bridge.now();
         loop {
             let known = self.known(visit)?;
-            let (mut subjects, unlisted) = self.listed(visit, &known).await?;
+            let Listing { scope, mut subjects, unlisted } = self.listed(visit, &known, missing).await?;
             self.begin_baseline(visit, began).await?;
             if subjects.is_empty() {
                 self.end_baseline(visit).await?;
@@ -98,6 +100,9 @@ impl Watcher {
                 let looked = self.one(visit, &subject, done).await?;
                 left |= looked == Looked::Left;
                 match (looked, &subject.known) {
+                    (Looked::Missing, Some(_)) if scope == Scope::Active => {
+                        self.lists().doubt(&visit.account.name);
+                    }
                     (Looked::Missing, Some(known)) if unlisted.contains(&subject.ticket) => {
                         self.gone(known).await?;
                     }
@@ -140,32 +145,56 @@ impl Watcher {
         Ok(())
     }
 
-    /// What needs a look by a complete list, and which of it the list does not show.
+    /// What needs a look by a complete list.
     async fn listed(
         &self,
         visit: &Visit<'_>,
         known: &HashMap<TicketId, TicketWatch>,
-    ) -> Result<(Vec<(Timestamp, Subject)>, HashSet<TicketId>), Trouble> {
+        missing: bool,
+    ) -> Result<Listing, Trouble> {
+        let began = self.bridge.now();
         let mut listed = HashSet::new();
         let mut subjects = Vec::new();
-        if self.port.capabilities().list {
-            let mut walk = Walk::new(Scope::All, MOST_PAGES);
+        let capabilities = self.port.capabilities();
+        let short = capabilities.active_list && visit.baseline == Baseline::Done && !missing;
+        let scope = if short { self.lists().next(&visit.account.name, began) } else { Scope::All };
+        if capabilities.list {
+            let mut walk = Walk::new(scope, MOST_PAGES);
             while let Some(lines) = self.page(visit, &mut walk).await? {
                 for line in lines.into_iter().filter(|line| listed.insert(line.ticket.clone())) {
                     subjects.extend(self.subject(line, known));
                 }
             }
         }
+        if capabilities.active_list {
+            let active = match scope {
+                Scope::Active => listed.clone(),
+                // What has changed may be in the next short list; the others were not in the last.
+                Scope::All => subjects.iter().map(|(_, subject)| subject.ticket.clone()).collect(),
+            };
+            self.lists().walked(&visit.account.name, scope, active, began);
+        }
         let now = self.bridge.now();
         let missing = known.values().filter(|watch| !listed.contains(&watch.ticket));
-        let missing: Vec<&TicketWatch> =
-            missing.filter(|watch| self.rhythm.needs_look(Some(watch), None, now)).collect();
+        let missing: Vec<&TicketWatch> = missing
+            .filter(|watch| match scope {
+                Scope::All => self.rhythm.needs_look(Some(watch), None, now),
+                Scope::Active => self.has_left(visit, watch, now),
+            })
+            .collect();
         let unlisted = missing.iter().map(|watch| watch.ticket.clone()).collect();
         subjects.extend(missing.into_iter().map(|watch| {
             let (ticket, known) = (watch.ticket.clone(), Some(watch.clone()));
             (watch.active, Subject { ticket, known, listed: None, hinted: false })
         }));
-        Ok((subjects, unlisted))
+        Ok(Listing { scope, subjects, unlisted })
+    }
+
+    /// Not in the short list: read once after it was there, after a write of ours, and for late files.
+    fn has_left(&self, visit: &Visit<'_>, watch: &TicketWatch, now: Timestamp) -> bool {
+        let written = watch.looked == Timestamp::EPOCH;
+        let again = watch.again.iter().any(|at| *at <= now);
+        again || !watch.closed && (written || self.lists().has_left(&visit.account.name, &watch.ticket))
     }
 
     async fn page(&self, visit: &Visit<'_>, walk: &mut Walk) -> Result<Option<Vec<TicketLine>>, Trouble> {
@@ -202,6 +231,7 @@ impl Watcher {
         match self.look(visit, subject).await {
             Ok(looked) => {
                 self.failing().succeeded(&subject.ticket);
+                self.lists().looked(&visit.account.name, &subject.ticket);
                 Ok(if looked { Looked::Done } else { Looked::Left })
             }
             Err(Trouble::NotFound) => Ok(Looked::Missing),
@@ -224,10 +254,23 @@ impl Watcher {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known(&self, visit: &Visit<'_>) -> Result<HashMap<TicketId, TicketWatch>, Trouble> {
         let watches = self.bridge.store.watches(&self.api, &visit.account.name)?;
         Ok(watches.into_iter().map(|watch| (watch.ticket.clone(), watch)).collect())
     }
+}
+
+/// What a complete list says.
+struct Listing {
+    scope: Scope,
+    /// What needs a look, and how hot it is.
+    subjects: Vec<(Timestamp, Subject)>,
+    /// Those of them that the list does not show.
+    unlisted: HashSet<TicketId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

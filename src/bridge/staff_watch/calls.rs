@@ -1,9 +1,12 @@
-//! One reading call at the ticket API, through its circuit, and what a failure means for the watch.
+//! One reading call at the ticket API, and what a failure means for the watch.
 
 use std::time::Duration;
 
 use crate::{
-    bridge::context::Bridge,
+    bridge::{
+        context::Bridge,
+        steps::{self, Interrupted},
+    },
     model::ids::{AccountName, ApiName},
     runtime::clock::Timestamp,
     store::StoreError,
@@ -31,27 +34,16 @@ pub(super) async fn ask<T>(
     account: &AccountName,
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, Trouble> {
-    bridge.circuits.admits(api, account, bridge.now()).map_err(Trouble::Paused)?;
-    let error = match call.await {
-        Ok(answer) => {
-            bridge.circuits.succeeded(api, account);
-            return Ok(answer);
+    let failed = |why| Trouble::Failed { after: None, why };
+    steps::read_of(bridge, api, account, call).await.map_err(|interrupted| match interrupted {
+        Interrupted::Outage { until } => Trouble::Paused(until),
+        Interrupted::Again { after, why } => Trouble::Failed { after, why },
+        Interrupted::NotFound => Trouble::NotFound,
+        Interrupted::Store(error) => Trouble::Store(error),
+        Interrupted::Refused(why) | Interrupted::Look { why, .. } | Interrupted::CannotKnow { why } => {
+            failed(why)
         }
-        Err(error) => error,
-    };
-    match &error {
-        ApiError::Retry { reason, .. } | ApiError::Unknown { reason, .. } => {
-            bridge.circuits.failed(api, reason, bridge.now());
-        }
-        ApiError::Unauthorized(reason) => bridge.circuits.unauthorized(api, account, reason, bridge.now()),
-        // Any answer of the application shows that it is well.
-        _ => bridge.circuits.succeeded(api, account),
-    }
-    Err(match error {
-        ApiError::NotFound(_) => Trouble::NotFound,
-        ApiError::Retry { after, reason } | ApiError::Unknown { after, reason, .. } => {
-            Trouble::Failed { after, why: reason }
-        }
-        error => Trouble::Failed { after: None, why: error.to_string() },
+        Interrupted::Locked => failed("the ticket is closed".to_owned()),
+        Interrupted::Unsupported(what) => failed(format!("the ticket system has no way of {what}")),
     })
 }

@@ -7,20 +7,15 @@ use crate::{
         alerts::{self, Tell},
         context::Bridge,
         notes::{self, Say},
-        recipients,
+        question, recipients,
     },
     model::{
         conversation::{Conversation, TicketStatus},
         delivery::AlertKind,
         ids::TicketId,
         job::NewJob,
-        place::Place,
     },
-    store::{
-        StoreError,
-        change::{Change, Key},
-        rows::TicketWatch,
-    },
+    store::{StoreError, change::Change, rows::TicketWatch},
 };
 
 /// What a look at a ticket's status means.
@@ -58,6 +53,20 @@ pub(super) fn closed(bridge: &Bridge, conversation: &Conversation) -> Result<Vec
     Ok(jobs)
 }
 
+/// The notes that a ticket goes on in another.
+pub(super) fn merged(
+    bridge: &Bridge,
+    conversation: &Conversation,
+    into: &TicketId,
+) -> Result<Vec<NewJob>, StoreError> {
+    let Some(ticket) = &conversation.ticket else { return Ok(Vec::new()) };
+    let key = format!("merged/{}/{ticket}/{into}", conversation.api);
+    let values = json!({
+        "number": ticket.as_str(), "subject": conversation.subject, "into": into.as_str(),
+    });
+    tell_places(bridge, conversation, &key, "ticket_merged", &values)
+}
+
 /// What follows when a known ticket does not exist any more.
 pub(super) fn gone(
     bridge: &Bridge,
@@ -71,13 +80,7 @@ pub(super) fn gone(
     let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });
     let mut jobs = tell_places(bridge, conversation, &key, "ticket_vanished", &values)?;
     jobs.extend(alert(bridge, conversation, ticket, key, !jobs.is_empty()));
-    for place in [&conversation.founder, &conversation.last_writer].into_iter().flatten() {
-        let Place::Chat { bot, chat } = place else { continue };
-        let current = Key::Current(*bot, *chat);
-        if bridge.store.find(&current)? == Some(conversation.id) {
-            changes.push(Change::Unbind(current));
-        }
-    }
+    changes.push(question::gone(bridge, conversation, ticket));
     Ok((jobs, changes))
 }
 

@@ -13,6 +13,8 @@ mod crowd_tests;
 mod endings;
 mod failing;
 mod heat;
+mod lists;
+mod merged;
 mod news;
 #[cfg(test)]
 mod news_tests;
@@ -41,6 +43,7 @@ use agenda::{Agenda, Turn};
 use calls::Trouble;
 use failing::Failing;
 use heat::Rhythm;
+use lists::Lists;
 
 /// Turns at one time: one account that hangs does not stop the others. How often is called, is up to the adapter.
 const SIDE_BY_SIDE: usize = 8;
@@ -91,6 +94,7 @@ struct Watcher {
     rhythm: Rhythm,
     backoff: Backoff,
     failing: Mutex<Failing>,
+    lists: Mutex<Lists>,
     told_undecidable: AtomicBool,
 }
 
@@ -109,7 +113,9 @@ impl Watcher {
             .inspect_err(|error| tracing::error!(%api, %error, "The ticket API is not watched."))
             .ok()?;
         let failing = Mutex::new(Failing::new(backoff));
-        Some(Self { bridge, api, port, rhythm, backoff, failing, told_undecidable: AtomicBool::new(false) })
+        let lists = Mutex::new(Lists::new(bridge.timing.poll_cold));
+        let told_undecidable = AtomicBool::new(false);
+        Some(Self { bridge, api, port, rhythm, backoff, failing, lists, told_undecidable })
     }
 
     /// A panic ends the turn of this account, not the watch.
@@ -224,6 +230,7 @@ impl Lesson {
         let names: Vec<AccountName> = ours.map(|account| account.name).collect();
         let left: HashSet<&AccountName> = names.iter().collect();
         agenda.keep(|account| left.contains(account));
+        watcher.lists().keep(|account| left.contains(account));
         self.left = names;
     }
 }

@@ -67,13 +67,16 @@ pub(super) fn news<E>(
                 files.push(attachment(file, ticket, owner));
             }
         }
-        let text = if unseen && !is_old { message.text.clone() } else { String::new() };
-        if !text.trim().is_empty() || !files.is_empty() {
+        let is_new = unseen && !is_old;
+        let in_panel_only = is_new && message.in_panel_only;
+        let text = if is_new && !in_panel_only { message.text.clone() } else { String::new() };
+        if in_panel_only || !text.trim().is_empty() || !files.is_empty() {
             news.messages.push(StaffMessage {
                 ticket: ticket.ticket.clone(),
                 id: Some(message.id.clone()),
                 author: message.author.clone(),
                 text,
+                in_panel_only,
                 sent: message.created,
                 files,
             });

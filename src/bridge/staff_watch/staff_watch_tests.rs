@@ -61,6 +61,9 @@ struct Books {
     /// Details that answer 404 although the list shows them.
     hidden: Vec<TicketId>,
     lists_changes: bool,
+    /// What the short list shows.
+    active: Vec<TicketId>,
+    whole_lists: usize,
 }
 
 struct Desk {
@@ -175,18 +178,27 @@ impl TicketApi for Desk {
         })
     }
 
-    async fn tickets(&self, _: &Access, _: Scope, from: Option<&PageMark>) -> Result<TicketPage, ApiError> {
+    async fn tickets(
+        &self,
+        _: &Access,
+        scope: Scope,
+        from: Option<&PageMark>,
+    ) -> Result<TicketPage, ApiError> {
         self.books(|books| {
             books.lists += 1;
+            books.whole_lists += usize::from(scope == Scope::All);
             let page = from.map_or(0, |mark| mark.0.parse::<usize>().unwrap());
-            let lines = books.tickets.iter().skip(page * PAGE).take(PAGE).map(|ticket| TicketLine {
-                ticket: ticket.ticket.clone(),
-                subject: ticket.subject.clone(),
-                status: ticket.status,
-                created: ticket.created,
-                change: books.change(ticket),
-            });
-            let next = ((page + 1) * PAGE < books.tickets.len()).then(|| PageMark((page + 1).to_string()));
+            let shown = |ticket: &&Ticket| scope == Scope::All || books.active.contains(&ticket.ticket);
+            let lines =
+                books.tickets.iter().filter(shown).skip(page * PAGE).take(PAGE).map(|ticket| TicketLine {
+                    ticket: ticket.ticket.clone(),
+                    subject: ticket.subject.clone(),
+                    status: ticket.status,
+                    created: ticket.created,
+                    change: books.change(ticket),
+                });
+            let next = ((page + 1) * PAGE < books.tickets.iter().filter(shown).count())
+                .then(|| PageMark((page + 1).to_string()));
             Ok(TicketPage { tickets: lines.collect(), next, server_date: None })
         })
     }
@@ -693,7 +705,128 @@ async fn a_merged_or_deleted_ticket_is_told_once_and_no_longer_looked_at() {
     assert!(sent[0].starts_with("42: Ticket #6 “Ticket 6” no longer exists"));
     assert_eq!(sent[1], "-7: #6 Ticket 6 (merged or deleted)");
     assert!(town.watch("6").is_none() && town.watch("5").is_some());
-    assert_eq!(town.store().find(&Key::Current(BOT, CHAT)).unwrap(), None);
+    let id = town.store().find(&Key::Current(BOT, CHAT)).unwrap().unwrap();
+    let conversation = town.store().conversation(id).unwrap().unwrap();
+    assert!(crate::bridge::question::is_gone(&town.watcher().bridge, &conversation).unwrap());
+}
+
+#[tokio::test]
+async fn a_merged_ticket_goes_on_in_its_master_and_nothing_old_is_sent_again() {
+    let town = Town::new().await;
+    let id = town.founds("5").await;
+    town.settled().await;
+    let now = town.now();
+    town.desk.books(|books| books.staff("5", "first answer", now));
+    town.pass(5);
+    town.looks().await.unwrap();
+    assert_eq!(town.sent(), ["42: first answer"]);
+    town.pass(60);
+    let (before, now) = (now, town.now());
+    town.desk.books(|books| {
+        books.opens("9", "The master", START);
+        books.staff("9", "first answer", before);
+        books.staff("9", "new in the master", now);
+        books.ticket("5").messages.clear();
+        books.ticket("5").status = TicketStatus::Closed;
+        books.ticket("5").merged_into = Some(TicketId::new("9"));
+    });
+    for _ in 0..4 {
+        town.looks().await.unwrap();
+        town.pass(60);
+    }
+    let sent = town.sent();
+    assert_eq!(sent.len(), 3, "{sent:?}");
+    assert!(sent[1].starts_with("42: Support merged ticket #5 “Ticket 5” into ticket #9"), "{sent:?}");
+    assert_eq!(sent[2], "42: new in the master");
+    assert_eq!(town.conversation_of("9").unwrap().id, id);
+    assert!(town.conversation_of("5").is_none() && town.watch("5").unwrap().closed);
+}
+
+#[tokio::test]
+async fn what_can_only_be_read_in_the_panel_is_told_all_the_same() {
+    let town = Town::new().await;
+    town.founds("5").await;
+    town.settled().await;
+    let now = town.now();
+    town.desk.books(|books| {
+        books.staff("5", "", now);
+        books.ticket("5").messages[0].in_panel_only = true;
+    });
+    town.looks().await.unwrap();
+    let (job, _) = town.store().job(town.store().summaries(10).unwrap()[0].id).unwrap().unwrap();
+    let Task::Deliver(delivery) = job.task else { panic!("a delivery") };
+    assert!(matches!(delivery.content, Content::Staff(staff) if staff.in_panel_only));
+}
+
+// === the short list ===
+
+async fn with_a_short_list() -> Town {
+    let mut desk = Desk::new();
+    desk.capabilities.active_list = true;
+    let town = Town::with(desk, Clock::stopped_at(START)).await;
+    for ticket in ["5", "6"] {
+        town.founds(ticket).await;
+    }
+    town.settled().await;
+    town
+}
+
+#[tokio::test]
+async fn most_looks_walk_the_short_list_and_now_and_then_the_whole() {
+    let town = with_a_short_list().await;
+    let before = town.desk.books(|books| books.whole_lists);
+    for _ in 0..30 {
+        town.pass(15);
+        town.looks().await.unwrap();
+    }
+    assert_eq!(town.desk.books(|books| books.whole_lists) - before, 3);
+    town.pass(1800);
+    town.looks().await.unwrap();
+    assert_eq!(town.desk.books(|books| books.whole_lists) - before, 4, "the last is long ago");
+}
+
+#[tokio::test]
+async fn a_ticket_that_left_the_short_list_is_read_once_and_not_gone() {
+    let town = with_a_short_list().await;
+    let now = town.now();
+    town.desk.books(|books| {
+        books.staff("5", "hello", now);
+        books.active.push(TicketId::new("5"));
+    });
+    town.looks().await.unwrap();
+    assert_eq!(town.sent(), ["42: hello"]);
+    let details = |town: &Town| town.desk.books(|books| books.details);
+    town.pass(1);
+    town.desk.books(|books| {
+        books.staff("5", "and good bye", now);
+        books.active.clear();
+    });
+    let before = details(&town);
+    town.looks().await.unwrap();
+    assert_eq!(town.sent().last().unwrap(), "42: and good bye");
+    town.pass(1);
+    town.looks().await.unwrap();
+    assert_eq!(details(&town), before + 1);
+    assert!(town.watch("6").is_some());
+}
+
+#[tokio::test]
+async fn only_the_whole_list_says_that_a_ticket_is_gone() {
+    let town = with_a_short_list().await;
+    town.desk.books(|books| books.active.push(TicketId::new("5")));
+    town.looks().await.unwrap();
+    town.desk.books(|books| {
+        books.active.clear();
+        books.hidden.push(TicketId::new("5"));
+    });
+    for _ in 0..3 {
+        town.pass(15);
+        town.looks().await.unwrap();
+    }
+    assert_eq!(town.sent(), [""; 0], "the whole list shows it");
+    town.desk.books(|books| books.tickets.retain(|ticket| ticket.ticket.as_str() != "5"));
+    town.turn(&["5"], false).await.unwrap();
+    assert!(town.sent()[0].starts_with("42: Ticket #5"), "{:?}", town.sent());
 }
 
 #[tokio::test]

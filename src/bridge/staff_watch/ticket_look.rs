@@ -83,7 +83,20 @@ impl Watcher {
                 "No message of the ticket says whether staff wrote it; nothing of it is delivered."
             );
         }
-        let (jobs, changes) = self.consequences(visit, subject, &detail, news, conversation)?;
+        let merged = conversation.clone().filter(|known| known.ticket.as_ref() == Some(&subject.ticket));
+        let (mut jobs, mut changes) = self.consequences(visit, subject, &detail, news, conversation)?;
+        if let Some((into, conversation)) = detail.merged_into.as_ref().zip(merged) {
+            match self.merged(visit, subject, &detail, into, &conversation).await {
+                Err(Trouble::NotFound) => {
+                    tracing::warn!(api = %self.api, ticket.id = %subject.ticket, %into, "A ticket was merged into one that cannot be found.");
+                }
+                moved => {
+                    let (more, further) = moved?;
+                    jobs.extend(more);
+                    changes.extend(further);
+                }
+            }
+        }
         bridge.store.enqueue(jobs, changes).await?;
         Ok(true)
     }
@@ -110,7 +123,7 @@ impl Watcher {
         young && Marker::all_in(&detail.text).next().is_some()
     }
 
-    fn consequences(
+    pub(super) fn consequences(
         &self,
         visit: &Visit<'_>,
         subject: &Subject,
@@ -126,7 +139,7 @@ impl Watcher {
         for staff in &news.messages {
             jobs.extend(recipients::deliver(bridge, &conversation, staff)?);
             let is_wanted = !is_new || !jobs.is_empty();
-            if is_wanted && !staff.text.is_empty() {
+            if is_wanted && (staff.in_panel_only || !staff.text.is_empty()) {
                 jobs.extend(alerts::answered(bridge, &conversation, staff)?);
             }
             tracing::info!(

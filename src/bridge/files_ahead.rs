@@ -1,0 +1,221 @@
+//! Files that go ahead of the message that names them, or inside of it: brought as steps, and what cannot go is left out before the call.
+
+use crate::{
+    bridge::{
+        filing::{Work, guest},
+        provenance, receipts,
+        reconcile::{self, Sought},
+        steps::{self, Interrupted, Standing},
+        uploads::{self, TOO_LARGE},
+    },
+    model::{
+        attachment::Attachment,
+        ids::TicketId,
+        inbound::{LeftOut, LeftOutWhy},
+        job::{Remote, Step, StepState},
+    },
+    store::Claim,
+    ticket_api::{Attachments, Files, NewReply, Staged},
+};
+
+impl Work<'_> {
+    /// What goes with the call that makes the message; `ticket` is the one that it is added to, if any.
+    pub(super) async fn files_with_message(
+        &self,
+        claim: &mut Claim,
+        files: &[Attachment],
+        ticket: Option<&TicketId>,
+    ) -> Result<Files, Interrupted> {
+        let Some(api) = self.bridge.apis.get(&self.conversation.api) else { return Ok(Files::None) };
+        match api.port.capabilities().attachments {
+            Attachments::After | Attachments::None => Ok(Files::None),
+            Attachments::Inside => self.inside(claim, files).await,
+            Attachments::Before { ticket_first: true } if ticket.is_none() => Ok(Files::None),
+            Attachments::Before { ticket_first } => {
+                let staged = self.staged(claim, files, ticket.filter(|_| ticket_first)).await?;
+                Ok(if staged.is_empty() { Files::None } else { Files::Staged(staged) })
+            }
+        }
+    }
+
+    /// Where files need their ticket, those of a new one go with a second message.
+    pub(super) async fn files_behind_create(
+        &self,
+        claim: &mut Claim,
+        files: &[Attachment],
+        ticket: &TicketId,
+    ) -> Result<(), Interrupted> {
+        let bridge = self.bridge;
+        let attempt = match steps::standing(bridge, claim, &Step::Files) {
+            Standing::Done(_) => return Ok(()),
+            Standing::Unknown { attempted, ended } => Some((attempted, ended)),
+            Standing::Untried => None,
+        };
+        if attempt.is_some() || self.found_again || self.looks_first() {
+            let sought = Sought {
+                conversation: &self.conversation,
+                access: &self.access,
+                ticket,
+                step: Step::Files,
+                markers: reconcile::marker_of_files(bridge, self.filing).into_iter().collect(),
+            };
+            if reconcile::message(bridge, claim, sought, attempt).await?.is_some() {
+                return Ok(());
+            }
+        }
+        let why = match self.files_message(claim, files, ticket).await {
+            Err(Interrupted::Refused(why)) => why,
+            Err(Interrupted::Unsupported(_)) => "this ticket system takes no files".to_owned(),
+            Err(Interrupted::Locked) => "the ticket is closed".to_owned(),
+            Err(Interrupted::NotFound) => "the ticket no longer exists".to_owned(),
+            done => return done,
+        };
+        uploads::skip(bridge, claim, Step::Files, why).await?;
+        self.unstage(claim).await;
+        Ok(())
+    }
+
+    async fn files_message(
+        &self,
+        claim: &mut Claim,
+        files: &[Attachment],
+        ticket: &TicketId,
+    ) -> Result<(), Interrupted> {
+        let bridge = self.bridge;
+        let staged = self.staged(claim, files, Some(ticket)).await?;
+        let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(()) };
+        if staged.is_empty() {
+            return Ok(());
+        }
+        let left_out = self.files_left_out(claim, files);
+        let reply = NewReply {
+            text: provenance::files_text(bridge, self.filing, staged.len(), &left_out),
+            subject: self.conversation.subject.clone(),
+            guest: guest(self.filing),
+        };
+        let call = api.port.reply(&self.access, ticket, &reply, Files::Staged(staged));
+        let made = |message| (Remote::Message(message), Vec::new());
+        steps::call(bridge, claim, &self.conversation, Step::Files, call, made).await.map(|_| ())
+    }
+
+    /// Brings what has not been brought yet. Doing it twice leaves an orphan, so that it is never looked for.
+    async fn staged(
+        &self,
+        claim: &mut Claim,
+        files: &[Attachment],
+        ticket: Option<&TicketId>,
+    ) -> Result<Vec<Staged>, Interrupted> {
+        let mut staged = Vec::new();
+        for (file, number) in files.iter().zip(0..) {
+            let step = Step::Stage(number);
+            let remote = match steps::standing(self.bridge, claim, &step) {
+                Standing::Done(remote) => remote,
+                Standing::Untried | Standing::Unknown { .. } => self.stage(claim, file, ticket, step).await?,
+            };
+            if let Remote::Attachment(Some(id)) = remote {
+                staged.push(Staged { id, name: file.name.clone() });
+            }
+        }
+        Ok(staged)
+    }
+
+    async fn stage(
+        &self,
+        claim: &mut Claim,
+        file: &Attachment,
+        ticket: Option<&TicketId>,
+        step: Step,
+    ) -> Result<Remote, Interrupted> {
+        let bridge = self.bridge;
+        let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(Remote::Nothing) };
+        let Some(from) = receipts::place_of(self.filing) else { return Ok(Remote::Nothing) };
+        let limit = api.port.capabilities().max_attachment_bytes;
+        let upload = match uploads::opened(bridge, claim, file, &from, limit, &step).await? {
+            Ok(upload) => upload,
+            Err(skipped) => return Ok(skipped),
+        };
+        let call = api.port.stage(&self.access, ticket, upload);
+        let made = |id| (Remote::Attachment(Some(id)), Vec::new());
+        match steps::call_again(bridge, claim, &self.conversation, step.clone(), call, made).await {
+            // The ticket's own trouble meets the message that would name the file.
+            Err(own @ (Interrupted::Locked | Interrupted::NotFound)) if ticket.is_some() => Err(own),
+            made => uploads::or_left_out(bridge, claim, step, made).await,
+        }
+    }
+
+    /// All files at once, opened anew for each call; together no larger than a mail may be.
+    async fn inside(&self, claim: &mut Claim, files: &[Attachment]) -> Result<Files, Interrupted> {
+        let bridge = self.bridge;
+        let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(Files::None) };
+        let Some(from) = receipts::place_of(self.filing) else { return Ok(Files::None) };
+        let limit = api.port.capabilities().max_attachment_bytes;
+        let together = bridge.limits.mail_bytes.0;
+        let mut room = together;
+        let mut inside = Vec::new();
+        for (file, number) in files.iter().zip(0..) {
+            let step = Step::Stage(number);
+            if let Standing::Done(_) = steps::standing(bridge, claim, &step) {
+                continue;
+            }
+            let too_large = format!("{TOO_LARGE}{together}");
+            if file.size.is_some_and(|size| size > room) {
+                uploads::skip(bridge, claim, step, too_large).await?;
+                continue;
+            }
+            match uploads::opened(bridge, claim, file, &from, limit, &step).await? {
+                Ok(upload) if upload.size > room => {
+                    uploads::skip(bridge, claim, step, too_large).await?;
+                }
+                Ok(upload) => {
+                    room = room.saturating_sub(upload.size);
+                    inside.push(upload);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(if inside.is_empty() { Files::None } else { Files::Inside(inside) })
+    }
+
+    /// What the steps so far have left out.
+    pub(super) fn files_left_out(&self, claim: &Claim, files: &[Attachment]) -> Vec<LeftOut> {
+        let done = |step| match steps::standing(self.bridge, claim, &step) {
+            Standing::Done(remote) => Some(remote),
+            Standing::Untried | Standing::Unknown { .. } => None,
+        };
+        let message = done(Step::Files);
+        let left_out = files.iter().zip(0..).filter_map(|(file, number)| {
+            let own = done(Step::Stage(number)).and_then(|remote| uploads::left(file, &remote));
+            own.or_else(|| uploads::left(file, message.as_ref()?))
+        });
+        left_out.collect()
+    }
+
+    /// No message will name what was brought. Tried once: what stays does no harm.
+    pub(super) async fn unstage(&self, claim: &Claim) {
+        let Some(api) = self.bridge.apis.get(&self.conversation.api) else { return };
+        for record in &claim.steps {
+            let (Step::Stage(_), StepState::Done(Remote::Attachment(Some(id)))) =
+                (&record.step, &record.state)
+            else {
+                continue;
+            };
+            let call = api.port.unstage(&self.access, id);
+            if let Err(why) = steps::read(self.bridge, &self.conversation, call).await {
+                tracing::info!(job.id = %self.job.id, file = %id, ?why, "A file brought ahead stays there.");
+            }
+        }
+    }
+
+    /// Whether the message that names the files is there.
+    pub(super) fn is_made(claim: &Claim) -> bool {
+        claim.steps.iter().any(|record| {
+            matches!(record.step, Step::Create | Step::Reply) && matches!(record.state, StepState::Done(_))
+        })
+    }
+}
+
+/// Why a file is missing that went with a message the server took.
+pub(super) fn not_kept(file: &Attachment) -> LeftOut {
+    let why = LeftOutWhy::Refused("it took the message, but did not keep the file".to_owned());
+    LeftOut { name: file.name.clone(), size: file.size, why }
+}
