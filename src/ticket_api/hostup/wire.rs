@@ -201,11 +201,12 @@ fn in_order(mut said: Vec<Said<'_>>) -> Vec<Said<'_>> {
 }
 
 /// Which message is the opening itself: the first of the customer, before any of staff, where the ticket has no
-/// text of its own or has the same one, written at the same moment.
+/// text of its own or has the same one, written at the same moment as far as both are dated.
 fn opening(said: &[Said<'_>], body: Option<&str>, created: Option<Timestamp>) -> Option<usize> {
     let place = said.iter().position(|said| !said.automatic)?;
     let first = &said.get(place)?.message;
-    let is_same = body.is_none_or(|body| first.text.trim() == body.trim() && first.created == created);
+    let at_once = first.created.zip(created).is_none_or(|(sent, created)| sent == created);
+    let is_same = body.is_none_or(|body| first.text.trim() == body.trim() && at_once);
     (first.by == Author::Customer && is_same).then_some(place)
 }
 
