@@ -12,6 +12,7 @@ use crate::{
     ticket_api::{
         TicketApi,
         common::Common,
+        hostup::Hostup,
         paradarum::{Paradarum, SetUpError},
     },
 };
@@ -32,6 +33,7 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
     let (common, clock) = (common(api, config), clock.clone());
     let port: Arc<dyn TicketApi> = match &api.kind {
         Kind::Paradarum(own) => Arc::new(Paradarum::new(common, (**own).clone(), tls, clock)?),
+        Kind::Hostup(own) => Arc::new(Hostup::new(common, (**own).clone(), tls, clock)?),
     };
     Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }

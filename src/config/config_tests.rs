@@ -90,9 +90,41 @@ fn the_defaults_in_the_example_are_the_defaults() {
     let config = read_text(&everything()).0.unwrap();
     assert_eq!(config.timing, Timing::default());
     assert_eq!(config.limits, Limits::default());
-    let ticket_api::Kind::Paradarum(paradarum) = &config.ticket_apis[0].kind;
+    let ticket_api::Kind::Paradarum(paradarum) = &config.ticket_apis[0].kind else { panic!() };
     let unset = Paradarum { auth_prefix: "Bearer ".into(), ..Paradarum::default() };
     assert_eq!(**paradarum, unset, "the prefix is an example, the rest the defaults");
+}
+
+#[test]
+fn the_defaults_of_hostup_in_the_example_are_the_defaults() {
+    let config = read_text(&everything()).0.unwrap();
+    let is_hostup = |api: &&TicketApi| matches!(api.kind, ticket_api::Kind::Hostup(_));
+    let api = config.ticket_apis.iter().find(is_hostup).unwrap();
+    let ticket_api::Kind::Hostup(hostup) = &api.kind else { panic!() };
+    let unset = Hostup {
+        default_department: Some("vps".into()),
+        critical_reason: Some("The shop is down.".into()),
+        reply_attachment_field: Some("attachmentIds".into()),
+        ..Hostup::default()
+    };
+    assert_eq!((&**hostup, api.poll), (&unset, hostup::POLL), "three are examples, the rest the defaults");
+}
+
+#[test]
+fn accounts_of_a_system_where_a_key_is_an_account_have_own_keys() {
+    let text = |kind: &str, key: &str| {
+        format!(
+            "[[ticket_api]]\nname='d'\nkind='{kind}'\nbase_url='https://a.example'\nkey={{env='K'}}\n\
+             [telegram]\ntoken={{env='T'}}\nadmin_chat=-1\n\
+             [[account]]\nname='a'\nticket_api='d'\nid='1'\n\
+             [[account]]\nname='b'\nticket_api='d'\nid='2'\n{key}"
+        )
+    };
+    let problems = read_text(&text("hostup", "")).0.unwrap_err();
+    let found: Vec<_> = problems.list.iter().map(|problem| (problem.line, problem.key.as_str())).collect();
+    assert_eq!(found, [(13, "account.key")]);
+    assert!(read_text(&text("hostup", "key={env='B'}")).0.is_ok());
+    assert!(read_text(&text("paradarum", "")).0.is_ok());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod defaults;
 mod file;
+pub mod hostup;
 pub mod http;
 pub mod mailbox;
 pub mod paradarum;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use account::{Account, EmailPattern};
 pub use defaults::{Limits, Timing};
+pub use hostup::Hostup;
 pub use http::Http;
 pub use mailbox::Mailbox;
 pub use paradarum::Paradarum;

@@ -29,6 +29,7 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
     let listener = root.table("http");
     check_references(bot.as_ref(), &apis, &accounts, &mailboxes);
     check_keys(&apis, &accounts);
+    check_shared_keys(&apis, &accounts);
     if !root.has("ticket_api") {
         root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
     }
@@ -188,6 +189,23 @@ fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
             account.missing("key", "its [[ticket_api]] has none either; one of them needs it");
         }
     }
+}
+
+/// Where no request names an account, the key is the account: two that share one would see each other's tickets.
+fn check_shared_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
+    for api in apis.iter().filter(|api| key_is_the_account(api)) {
+        let Some(name) = api.get::<String>("name") else { continue };
+        let shares = |account: &&Table<'_>| {
+            !account.has("key") && account.get::<String>("ticket_api").as_ref() == Some(&name)
+        };
+        for account in accounts.iter().filter(shares).skip(1) {
+            account.missing("key", "another [[account]] uses the key of its [[ticket_api]], and at this kind of system a key is an account");
+        }
+    }
+}
+
+fn key_is_the_account(api: &Table<'_>) -> bool {
+    api.get::<String>("kind").is_some_and(|kind| kind == "hostup")
 }
 
 /// No folder is read twice: each mail would be taken in twice.

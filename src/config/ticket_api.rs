@@ -6,6 +6,7 @@ use url::Url;
 
 use super::defaults::Timing;
 use super::file::Table;
+use super::hostup::{self, Hostup};
 use super::paradarum::{self, Paradarum};
 use super::resolve::check_transport;
 use super::values::Word;
@@ -35,6 +36,7 @@ pub struct TicketApi {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Paradarum(Box<Paradarum>),
+    Hostup(Box<Hostup>),
 }
 
 /// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
@@ -69,7 +71,7 @@ impl PanelUrl {
 pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
-    if kind != KindName::Paradarum {
+    if !matches!(kind, KindName::Paradarum | KindName::Hostup) {
         table.wrong("kind", "is not available in this version, which speaks only \"paradarum\"");
         return None; // Its keys are not known here either, so nothing can be said about them.
     }
@@ -78,13 +80,16 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         check_transport(table, "base_url", url);
     }
     let key = table.get("key");
-    let poll = table.or("poll", timing.poll_hot);
+    let poll = table.or("poll", poll_unset(kind, timing));
     let settle = table.or("settle", timing.settle);
     let max_calls_per_second = table.or("max_calls_per_second", 5.0);
     let connections = table.or("connections", 8);
     let panel_url = panel_url(table).or_else(|| panel.cloned());
     let desk_mails_customers = table.or("desk_mails_customers", true);
-    let kind = Kind::Paradarum(Box::new(paradarum::read(table)));
+    let kind = match kind {
+        KindName::Hostup => Kind::Hostup(Box::new(hostup::read(table))),
+        _ => Kind::Paradarum(Box::new(paradarum::read(table))),
+    };
     table.finish();
     Some(TicketApi {
         name: name?,
@@ -98,6 +103,13 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         panel_url,
         desk_mails_customers,
     })
+}
+
+fn poll_unset(kind: KindName, timing: &Timing) -> Duration {
+    match kind {
+        KindName::Hostup if timing.poll_hot == Timing::default().poll_hot => hostup::POLL,
+        _ => timing.poll_hot,
+    }
 }
 
 /// The key `panel_url` of a table.

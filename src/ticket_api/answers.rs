@@ -16,6 +16,8 @@ use crate::runtime::http_client::{self, BodyError, HttpError, Sent};
 const MOST_OF_AN_ERROR: usize = 64 * 1024;
 /// A server that asks for more is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The customary header with the point in time when calls are taken again.
+const RATE_LIMIT_RESET: &str = "x-ratelimit-reset";
 /// Characters of a server's words that a person is shown.
 const LONGEST_WORDS: usize = 500;
 
@@ -72,7 +74,9 @@ impl Answer {
         Self {
             status: response.status(),
             body: Body::Whole(Bytes::new()),
-            retry_after: header(header::RETRY_AFTER).and_then(|value| retry_after(value, date)),
+            retry_after: header(header::RETRY_AFTER)
+                .and_then(|value| retry_after(value, date))
+                .or_else(|| limit_reset(response.status(), response.headers().get(RATE_LIMIT_RESET)?, date?)),
             date,
             redirect: location.map(|url| url.origin().ascii_serialization()),
         }
@@ -202,6 +206,14 @@ fn retry_after(value: &str, date: Option<Timestamp>) -> Option<Duration> {
     wait.map(|wait| wait.min(LONGEST_WAIT))
 }
 
+/// The wait until the point in time that a refused call was told. It says nothing with any other answer, and
+/// numbers have no agreed meaning there.
+fn limit_reset(status: StatusCode, value: &header::HeaderValue, date: Timestamp) -> Option<Duration> {
+    let reset: jiff::Timestamp = value.to_str().ok()?.trim().parse().ok()?;
+    let wait = Timestamp::from(reset).since(date).min(LONGEST_WAIT);
+    (status == StatusCode::TOO_MANY_REQUESTS).then_some(wait)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +322,18 @@ mod tests {
             let (ApiError::Retry { after, .. } | ApiError::Unknown { after, .. }) = error else { panic!() };
             assert_eq!(after, Some(Duration::from_secs(7)));
         }
+    }
+
+    #[test]
+    fn the_reset_of_a_limit_counts_where_calls_are_refused() {
+        let date = Timestamp::from_secs(1_769_860_800);
+        let reset = |status, value| limit_reset(status, &header::HeaderValue::from_static(value), date);
+        let refused = StatusCode::TOO_MANY_REQUESTS;
+        assert_eq!(reset(refused, "2026-01-31T12:00:40.000Z"), Some(Duration::from_secs(40)));
+        assert_eq!(reset(refused, "2027-01-31T12:00:40Z"), Some(LONGEST_WAIT));
+        assert_eq!(reset(refused, "2026-01-31T11:00:00Z"), Some(Duration::ZERO));
+        assert_eq!(reset(refused, "60"), None);
+        assert_eq!(reset(StatusCode::NOT_FOUND, "2026-01-31T12:00:40.000Z"), None);
     }
 
     #[test]

@@ -73,9 +73,13 @@ pub async fn for_reply(
     if let Some(message) = ticket.messages.iter().find(|message| is_ours(message, markers)) {
         return Ok(Found::Reply(Some(message.id.clone())));
     }
-    // No message is without a text: where one reads so, or there is no list at all, a name is wrong.
-    let has_text = |message: &TicketMessage| message.in_panel_only || !message.text.trim().is_empty();
-    let legible = ticket.shows_messages && ticket.messages.iter().all(has_text);
+    // Where an opening comes without a text of its own, the first message was taken for it.
+    if markers.iter().any(|marker| marker.is_in(&ticket.text)) {
+        return Ok(Found::Reply(None));
+    }
+    // None of ours is without a text: where one reads so, or there is no list at all, a name is wrong.
+    let is_legible = |message: &TicketMessage| message.by == Author::Staff || !message.text.trim().is_empty();
+    let legible = ticket.shows_messages && ticket.messages.iter().all(is_legible);
     Ok(if legible { Found::Absent } else { Found::CannotKnow })
 }
 
