@@ -12,9 +12,19 @@ use crate::{
     ticket_api::{
         TicketApi,
         common::Common,
-        paradarum::{Paradarum, SetUpError},
+        i3d::{self, I3d},
+        paradarum::{self, Paradarum},
     },
 };
+
+/// Why an adapter cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    #[error(transparent)]
+    Paradarum(#[from] paradarum::SetUpError),
+    #[error(transparent)]
+    I3d(#[from] i3d::SetUpError),
+}
 
 pub(super) fn build(
     config: &Config,
@@ -32,6 +42,7 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
     let (common, clock) = (common(api, config), clock.clone());
     let port: Arc<dyn TicketApi> = match &api.kind {
         Kind::Paradarum(own) => Arc::new(Paradarum::new(common, (**own).clone(), tls, clock)?),
+        Kind::I3d(own) => Arc::new(I3d::new(common, (**own).clone(), tls, clock)?),
     };
     Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }

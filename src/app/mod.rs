@@ -65,7 +65,7 @@ pub enum StartError {
     #[error("{door} cannot be opened")]
     Door { door: String, source: std::io::Error },
     #[error("the ticket API cannot be set up")]
-    Paradarum(#[from] crate::ticket_api::paradarum::SetUpError),
+    TicketApi(#[from] apis::SetUpError),
 }
 
 /// How to start.

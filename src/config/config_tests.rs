@@ -90,9 +90,57 @@ fn the_defaults_in_the_example_are_the_defaults() {
     let config = read_text(&everything()).0.unwrap();
     assert_eq!(config.timing, Timing::default());
     assert_eq!(config.limits, Limits::default());
-    let ticket_api::Kind::Paradarum(paradarum) = &config.ticket_apis[0].kind;
+    let ticket_api::Kind::Paradarum(paradarum) = &config.ticket_apis[0].kind else { panic!() };
     let unset = Paradarum { auth_prefix: "Bearer ".into(), ..Paradarum::default() };
     assert_eq!(**paradarum, unset, "the prefix is an example, the rest the defaults");
+}
+
+#[test]
+fn the_defaults_of_i3d_in_the_example_are_the_defaults() {
+    let config = read_text(&everything()).0.unwrap();
+    let own = config.ticket_apis.iter().find_map(|api| match &api.kind {
+        ticket_api::Kind::I3d(own) => Some((**own).clone()),
+        _ => None,
+    });
+    let unset = I3d::default();
+    let told = own.unwrap();
+    let (category, contact) = (told.category.clone(), told.contact.clone());
+    assert!(category.is_some() && contact.is_some());
+    let email_cc = i3d::EmailField::Value("team@example.com, boss@example.com".into());
+    let email_to = i3d::EmailField::Value("customer@example.com".into());
+    assert_eq!(
+        told,
+        I3d { category, contact, email_cc, email_to, ..unset },
+        "examples, the rest the defaults"
+    );
+}
+
+#[test]
+fn accounts_of_i3d_have_keys_of_their_own_and_guests_a_form() {
+    let api = "[[ticket_api]]\nname='i'\nkind='i3d'\nbase_url='https://a.example'\nkey={env='K'}\n";
+    let boxes = "[[mailbox]]\nname='m'\naccount='a'\nmaildir='in'\noutbox_dir='out'\nfrom='a@b.example'\nunverified='mark'\n";
+    let account = |name: &str, id: &str, key: &str| {
+        format!("[[account]]\nname='{name}'\nticket_api='i'\nid='{id}'\n{key}\n")
+    };
+    let read = |text: String| {
+        read(&text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
+            SecretSource::Env(name) => Ok(Secret::new(name.clone())),
+            SecretSource::File(_) => Ok(Secret::new("file")),
+        })
+        .0
+    };
+    let keys = |text: String| -> Vec<String> {
+        read(text).err().into_iter().flat_map(|problems| problems.list).map(|problem| problem.key).collect()
+    };
+    let two = |key: &str| format!("{api}{boxes}{}{}", account("a", "1", ""), account("b", "2", key));
+    assert_eq!(keys(two("")), ["account.key"]);
+    assert_eq!(keys(two("key={env='K'}")), ["account.key"], "the same key by another way");
+    assert_eq!(keys(two("key={env='OTHER'}")), Vec::<String>::new());
+    let form = "contact={first_name='Guest',last_name='Unknown',phone='00000'}\n";
+    let guests = |form: &str| format!("{api}{form}{boxes}{}", account("a", "guest", ""));
+    assert_eq!(keys(guests("")), ["account.id"]);
+    assert_eq!(keys(guests(form)), Vec::<String>::new());
+    assert_eq!(keys(guests(&form.replace("00000", "0"))), ["ticket_api.contact.phone"]);
 }
 
 #[test]

@@ -7,10 +7,12 @@ use url::{Host, Url};
 use super::account::EmailPattern;
 use super::defaults::{Limits, Timing};
 use super::file::Table;
+use super::i3d::GUESTS;
 use super::mailbox::{Mailbox, Source};
 use super::problems::did_you_mean;
 use super::values::Words;
 use super::{Config, Log, account, http, mailbox, telegram, ticket_api};
+use crate::runtime::Secret;
 
 /// Reads the whole file. What is wrong is noted and left out.
 pub(super) fn resolve(root: &Table<'_>) -> Config {
@@ -25,6 +27,7 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
     let listener = root.table("http");
     check_references(bot.as_ref(), &apis, &accounts, &mailboxes);
     check_keys(&apis, &accounts);
+    apis.iter().for_each(|api| check_accounts_of_i3d(api, &accounts));
     if !root.has("ticket_api") {
         root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
     }
@@ -168,6 +171,30 @@ fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
         if api.is_some_and(|api| !api.has("key")) {
             account.missing("key", "its [[ticket_api]] has none either; one of them needs it");
         }
+    }
+}
+
+/// At i3D.net the key is the account: two with one key would see each other's tickets. And guests need the
+/// contact form.
+fn check_accounts_of_i3d(api: &Table<'_>, accounts: &[Table<'_>]) {
+    let name = api.get::<String>("name");
+    if name.is_none() || api.get::<String>("kind").as_deref() != Some("i3d") {
+        return;
+    }
+    let mut keys: Vec<Secret> = Vec::new();
+    for account in accounts.iter().filter(|account| account.get::<String>("ticket_api") == name) {
+        if account.get::<String>("id").as_deref() == Some(GUESTS) && !api.has("contact") {
+            account.wrong("id", "stands for guests, for whom its [[ticket_api]] needs the table `contact`");
+        }
+        let of = if account.has("key") { account } else { api };
+        let Some(key) = of.get::<Secret>("key") else { continue };
+        if keys.contains(&key) {
+            account.wrong(
+                "key",
+                "must be its own: with the key of another [[account]] it would see that one's tickets",
+            );
+        }
+        keys.push(key);
     }
 }
 

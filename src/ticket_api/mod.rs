@@ -5,6 +5,7 @@ pub mod budget;
 pub mod calls;
 pub mod common;
 pub mod decoding;
+pub mod i3d;
 pub mod look;
 pub mod paradarum;
 pub mod server_clock;
