@@ -2,6 +2,9 @@
 
 use jiff::SignedDuration;
 
+use super::hostup::options::HostupOptions;
+use super::i3d::options::I3dOptions;
+
 /// How the desk words its answers where nobody has seen the real ones.
 ///
 /// An adapter that claims to be configurable is tried with other values than the defaults.
@@ -38,12 +41,18 @@ pub struct DeskOptions {
     pub max_request_bytes: usize,
     /// The most rows of a page, whatever `pageSize` asks for.
     pub max_page_size: usize,
+    pub i3d: I3dOptions,
+    pub hostup: HostupOptions,
 }
 
 /// Which contract the desk keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Paradarum,
+    I3d,
+    Whmcs,
+    Keliweb,
+    Hostup,
 }
 
 /// How the desk writes a date.
@@ -85,6 +94,8 @@ impl Default for DeskOptions {
             max_file_bytes: 10_000_000,
             max_request_bytes: 11_000_000,
             max_page_size: 100,
+            i3d: I3dOptions::default(),
+            hostup: HostupOptions::default(),
         }
     }
 }

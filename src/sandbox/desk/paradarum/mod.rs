@@ -13,9 +13,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::door;
 use super::ledger::{Books, Call, Ledger};
 use super::options::DeskOptions;
-use super::records::{Author, NewTicket, Records, Refusal, TicketId};
+use super::records::{NewMessage, NewTicket, Records, Refusal};
+use super::ticket::{Author, TicketId};
 use crate::sandbox::faults;
 use request::{Admitted, CreateBody, ReplyBody, Turned, UploadForm};
 use route::Route;
@@ -42,7 +44,8 @@ async fn knock(State(ledger): State<Arc<Ledger>>, request: Request) -> Response<
     let (parts, body) = request.into_parts();
     let route = Route::of(&parts.method, parts.uri.path());
     let name = route.map_or("unknown", Route::name);
-    let body = request::read_body(body, ledger.options.max_request_bytes).await;
+    let body = door::read_body(body, ledger.options.max_request_bytes).await;
+    let body = body.map_err(|status| Turned::quietly(Answer::Bare(status)));
     let Some(late) = ledger.take_late(name) else {
         return attend(&ledger, route, parts, body).await;
     };
@@ -87,7 +90,7 @@ async fn attend(
         answer
     });
     let mut response = answer.into_response();
-    if let Ok(date) = HeaderValue::from_str(&wire::http_date(now)) {
+    if let Ok(date) = HeaderValue::from_str(&door::http_date(now)) {
         response.headers_mut().insert(header::DATE, date);
     }
     response
@@ -133,6 +136,7 @@ fn serve(
                 description: body.description.unwrap_or_default(),
                 topic: body.topic,
                 property: body.property_id,
+                ..NewTicket::default()
             };
             let ticket = records.create(account, asked, now)?;
             call.ticket = Some(ticket.id);
@@ -140,7 +144,8 @@ fn serve(
             Ok(Answer::said(StatusCode::CREATED, "Ticket created successfully.", data))
         }
         (Route::Reply(id), Content::Reply(body)) => {
-            let message = records.reply(id, Author::Customer, &body.message.unwrap_or_default(), now)?;
+            let asked = NewMessage::new(Author::Customer, body.message.unwrap_or_default());
+            let message = records.reply(id, asked, now)?;
             let written = records.ticket(account, id)?.message(message);
             let written = written.filter(|_| options.reply_answers_id);
             let data = written.map_or(Value::Null, |written| wire::message_json(written, options));

@@ -4,13 +4,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::records::{MessageId, NewFile, Records};
-use super::route::{BodyKind, Route, number};
+use super::super::door::number;
+use super::super::records::{NewFile, Records};
+use super::super::ticket::MessageId;
+use super::route::{BodyKind, Route};
 use super::wire::Answer;
 
 /// A request that was turned away before any rule of tickets was asked.
@@ -54,14 +55,12 @@ pub(super) struct UploadForm {
     pub(super) message: Option<MessageId>,
 }
 
-/// How much of a body over the cap is still read, so that its sender gets to see the refusal.
-const DRAINED: usize = 64 * 1024 * 1024;
 const DEFAULT_PAGE_SIZE: usize = 10;
 
 // === impl Turned ===
 
 impl Turned {
-    fn quietly(answer: Answer) -> Self {
+    pub(super) fn quietly(answer: Answer) -> Self {
         Self { answer, violation: None }
     }
 
@@ -71,27 +70,6 @@ impl Turned {
 
     fn unreadable(title: &'static str, violation: impl Into<String>) -> Self {
         Self::noting(Answer::Unreadable(title), violation)
-    }
-}
-
-/// Reads a body up to `cap` bytes; a longer one is the web server's 413.
-pub(super) async fn read_body(body: Body, cap: usize) -> Result<Bytes, Turned> {
-    let mut stream = body.into_data_stream();
-    let mut kept = Vec::new();
-    let mut seen = 0_usize;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Turned::quietly(Answer::Bare(StatusCode::BAD_REQUEST)))?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= cap {
-            kept.extend_from_slice(&chunk);
-        } else if seen > DRAINED {
-            break;
-        }
-    }
-    if seen > cap {
-        Err(Turned::quietly(Answer::Bare(StatusCode::PAYLOAD_TOO_LARGE)))
-    } else {
-        Ok(kept.into())
     }
 }
 
