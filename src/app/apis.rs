@@ -11,9 +11,10 @@ use crate::{
     runtime::clock::Clock,
     ticket_api::{
         TicketApi,
-        common::Common,
+        common::{Common, SetUpError},
         hostup::Hostup,
-        paradarum::{Paradarum, SetUpError},
+        i3d::I3d,
+        paradarum::Paradarum,
     },
 };
 
@@ -34,6 +35,7 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
     let port: Arc<dyn TicketApi> = match &api.kind {
         Kind::Paradarum(own) => Arc::new(Paradarum::new(common, (**own).clone(), tls, clock)?),
         Kind::Hostup(own) => Arc::new(Hostup::new(common, (**own).clone(), tls, clock)?),
+        Kind::I3d(own) => Arc::new(I3d::new(common, (**own).clone(), tls, clock)?),
     };
     Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }

@@ -70,7 +70,7 @@ pub enum StartError {
     #[error("{door} cannot be opened")]
     Door { door: String, source: std::io::Error },
     #[error("the ticket API cannot be set up")]
-    Paradarum(#[from] crate::ticket_api::paradarum::SetUpError),
+    TicketApi(#[from] crate::ticket_api::common::SetUpError),
 }
 
 /// How to start.

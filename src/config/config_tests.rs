@@ -111,20 +111,58 @@ fn the_defaults_of_hostup_in_the_example_are_the_defaults() {
 }
 
 #[test]
-fn accounts_of_a_system_where_a_key_is_an_account_have_own_keys() {
-    let text = |kind: &str, key: &str| {
-        format!(
-            "[[ticket_api]]\nname='d'\nkind='{kind}'\nbase_url='https://a.example'\nkey={{env='K'}}\n\
-             [telegram]\ntoken={{env='T'}}\nadmin_chat=-1\n\
-             [[account]]\nname='a'\nticket_api='d'\nid='1'\n\
-             [[account]]\nname='b'\nticket_api='d'\nid='2'\n{key}"
-        )
+fn the_defaults_of_i3d_in_the_example_are_the_defaults() {
+    let config = read_text(&everything()).0.unwrap();
+    let own = config.ticket_apis.iter().find_map(|api| match &api.kind {
+        ticket_api::Kind::I3d(own) => Some((**own).clone()),
+        _ => None,
+    });
+    let unset = I3d::default();
+    let told = own.unwrap();
+    let (category, contact) = (told.category.clone(), told.contact.clone());
+    assert!(category.is_some() && contact.is_some());
+    let email_cc = i3d::EmailField::Value("team@example.com, boss@example.com".into());
+    let email_to = i3d::EmailField::Value("customer@example.com".into());
+    assert_eq!(
+        told,
+        I3d { category, contact, email_cc, email_to, ..unset },
+        "examples, the rest the defaults"
+    );
+}
+
+#[test]
+fn accounts_of_a_system_where_a_key_is_an_account_have_own_keys_and_guests_a_form() {
+    let api = |kind: &str| {
+        format!("[[ticket_api]]\nname='i'\nkind='{kind}'\nbase_url='https://a.example'\nkey={{env='K'}}\n")
     };
-    let problems = read_text(&text("hostup", "")).0.unwrap_err();
-    let found: Vec<_> = problems.list.iter().map(|problem| (problem.line, problem.key.as_str())).collect();
-    assert_eq!(found, [(13, "account.key")]);
-    assert!(read_text(&text("hostup", "key={env='B'}")).0.is_ok());
-    assert!(read_text(&text("paradarum", "")).0.is_ok());
+    let boxes = "[[mailbox]]\nname='m'\naccount='a'\nmaildir='in'\noutbox_dir='out'\nfrom='a@b.example'\nunverified='mark'\n";
+    let account = |name: &str, id: &str, key: &str| {
+        format!("[[account]]\nname='{name}'\nticket_api='i'\nid='{id}'\n{key}\n")
+    };
+    let read = |text: String| {
+        read(&text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
+            SecretSource::Env(name) => Ok(Secret::new(name.clone())),
+            SecretSource::File(_) => Ok(Secret::new("file")),
+        })
+        .0
+    };
+    let keys = |text: String| -> Vec<String> {
+        read(text).err().into_iter().flat_map(|problems| problems.list).map(|problem| problem.key).collect()
+    };
+    let two = |kind: &str, key: &str| {
+        format!("{}{boxes}{}{}", api(kind), account("a", "1", ""), account("b", "2", key))
+    };
+    for kind in ["i3d", "hostup"] {
+        assert_eq!(keys(two(kind, "")), ["account.key"]);
+        assert_eq!(keys(two(kind, "key={env='K'}")), ["account.key"], "the same key by another way");
+        assert_eq!(keys(two(kind, "key={env='OTHER'}")), Vec::<String>::new());
+    }
+    assert_eq!(keys(two("paradarum", "")), Vec::<String>::new());
+    let form = "contact={first_name='Guest',last_name='Unknown',phone='00000'}\n";
+    let guests = |form: &str| format!("{}{form}{boxes}{}", api("i3d"), account("a", "guest", ""));
+    assert_eq!(keys(guests("")), ["account.id"]);
+    assert_eq!(keys(guests(form)), Vec::<String>::new());
+    assert_eq!(keys(guests(&form.replace("00000", "0"))), ["ticket_api.contact.phone"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::account::EmailPattern;
 use super::defaults::{Limits, Timing};
 use super::file::Table;
+use super::i3d::GUESTS;
 use super::mailbox::{Mailbox, Source};
 use super::problems::did_you_mean;
 use super::values::Words;
@@ -29,7 +30,10 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
     let listener = root.table("http");
     check_references(bot.as_ref(), &apis, &accounts, &mailboxes);
     check_keys(&apis, &accounts);
-    check_shared_keys(&apis, &accounts);
+    for api in &apis {
+        check_shared_keys(api, &accounts);
+        check_guests(api, &accounts);
+    }
     if !root.has("ticket_api") {
         root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
     }
@@ -192,20 +196,40 @@ fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
 }
 
 /// Where no request names an account, the key is the account: two that share one would see each other's tickets.
-fn check_shared_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
-    for api in apis.iter().filter(|api| key_is_the_account(api)) {
-        let Some(name) = api.get::<String>("name") else { continue };
-        let shares = |account: &&Table<'_>| {
-            !account.has("key") && account.get::<String>("ticket_api").as_ref() == Some(&name)
-        };
-        for account in accounts.iter().filter(shares).skip(1) {
-            account.missing("key", "another [[account]] uses the key of its [[ticket_api]], and at this kind of system a key is an account");
+fn check_shared_keys(api: &Table<'_>, accounts: &[Table<'_>]) {
+    let name = api.get::<String>("name");
+    if name.is_none() || !key_is_the_account(api) {
+        return;
+    }
+    let mut keys: Vec<Secret> = Vec::new();
+    for account in accounts.iter().filter(|account| account.get::<String>("ticket_api") == name) {
+        let of = if account.has("key") { account } else { api };
+        let Some(key) = of.get::<Secret>("key") else { continue };
+        if keys.contains(&key) {
+            account.wrong(
+                "key",
+                "must be its own: at this kind of system a key is an account, and with the key of another \
+                 [[account]] it would see that one's tickets",
+            );
         }
+        keys.push(key);
     }
 }
 
 fn key_is_the_account(api: &Table<'_>) -> bool {
-    api.get::<String>("kind").is_some_and(|kind| kind == "hostup")
+    api.get::<String>("kind").is_some_and(|kind| kind == "hostup" || kind == "i3d")
+}
+
+/// i3D.net takes guests' tickets by its contact form, which asks for more than a mail says.
+fn check_guests(api: &Table<'_>, accounts: &[Table<'_>]) {
+    let name = api.get::<String>("name");
+    if name.is_none() || api.get::<String>("kind").as_deref() != Some("i3d") || api.has("contact") {
+        return;
+    }
+    let at_it = accounts.iter().filter(|account| account.get::<String>("ticket_api") == name);
+    for account in at_it.filter(|account| account.get::<String>("id").as_deref() == Some(GUESTS)) {
+        account.wrong("id", "stands for guests, for whom its [[ticket_api]] needs the table `contact`");
+    }
 }
 
 /// No folder is read twice: each mail would be taken in twice.

@@ -7,6 +7,7 @@ use url::Url;
 use super::defaults::Timing;
 use super::file::Table;
 use super::hostup::{self, Hostup};
+use super::i3d::{self, I3d};
 use super::paradarum::{self, Paradarum};
 use super::resolve::check_transport;
 use super::values::Word;
@@ -37,6 +38,7 @@ pub struct TicketApi {
 pub enum Kind {
     Paradarum(Box<Paradarum>),
     Hostup(Box<Hostup>),
+    I3d(Box<I3d>),
 }
 
 /// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
@@ -71,8 +73,8 @@ impl PanelUrl {
 pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
-    if !matches!(kind, KindName::Paradarum | KindName::Hostup) {
-        table.wrong("kind", "is not available in this version, which speaks only \"paradarum\"");
+    if kind == KindName::Whmcs {
+        table.wrong("kind", "is not available in this version");
         return None; // Its keys are not known here either, so nothing can be said about them.
     }
     let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
@@ -88,6 +90,7 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
     let desk_mails_customers = table.or("desk_mails_customers", true);
     let kind = match kind {
         KindName::Hostup => Kind::Hostup(Box::new(hostup::read(table))),
+        KindName::I3d => Kind::I3d(Box::new(i3d::read(table))),
         _ => Kind::Paradarum(Box::new(paradarum::read(table))),
     };
     table.finish();

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, header};
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::ApiError;
@@ -36,6 +37,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The server's `Date`.
     pub date: Option<Timestamp>,
+    pub headers: HeaderMap,
     /// Where a redirect points to, without its path and query.
     redirect: Option<String>,
 }
@@ -78,12 +80,22 @@ impl Answer {
                 .and_then(|value| retry_after(value, date))
                 .or_else(|| limit_reset(response.status(), response.headers().get(RATE_LIMIT_RESET)?, date?)),
             date,
+            headers: response.headers().clone(),
             redirect: location.map(|url| url.origin().ascii_serialization()),
         }
     }
 
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(self.bytes()).ok()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A whole answer with nothing in it.
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.body, Body::Whole(bytes) if bytes.trim_ascii().is_empty())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -221,7 +233,7 @@ mod tests {
     fn answer(status: u16, body: &'static str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
         let body = Body::Whole(Bytes::from_static(body.as_bytes()));
-        Answer { status, body, retry_after: None, date: None, redirect: None }
+        Answer { status, body, retry_after: None, date: None, headers: HeaderMap::new(), redirect: None }
     }
 
     /// One word for each kind of error, for tables.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::{RequestBuilder, Response};
 use rustls::ClientConfig;
 
@@ -63,6 +64,17 @@ impl Calls {
         request: RequestBuilder,
         most: u64,
     ) -> Result<Result<(Option<u64>, ByteStream), Answer>, ApiError> {
+        let length = |head: &Answer| head.header(CONTENT_LENGTH.as_str())?.parse().ok();
+        let streamed = self.stream_with_head(request, most).await?;
+        Ok(streamed.map(|(head, content)| (length(&head), content)))
+    }
+
+    /// As [`stream`](Self::stream), with the answer that the file came in, whose body is empty.
+    pub async fn stream_with_head(
+        &self,
+        request: RequestBuilder,
+        most: u64,
+    ) -> Result<Result<(Answer, ByteStream), Answer>, ApiError> {
         let permit = self.permit(Call::Read).await?;
         let sent = tokio::time::timeout(self.timeout, http_client::send(request)).await;
         let silent = || ApiError::Retry { after: None, reason: "the server does not answer".to_owned() };
@@ -73,7 +85,7 @@ impl Calls {
         if !head.status.is_success() {
             return Ok(Err(Answer::read(response, 0).await));
         }
-        Ok(Ok((response.content_length(), bounded(response, permit, most, self.timeout))))
+        Ok(Ok((head, bounded(response, permit, most, self.timeout))))
     }
 
     /// What the server's clock shows when ours shows `local`.

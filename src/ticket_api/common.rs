@@ -28,6 +28,15 @@ pub struct Common {
     pub max_download_bytes: u64,
 }
 
+/// Why an adapter cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    #[error("auth_header is no name of an HTTP header: {0:?}")]
+    AuthHeader(String),
+    #[error("the HTTP client cannot be set up")]
+    Client(#[from] reqwest::Error),
+}
+
 impl Common {
     pub fn new(name: ApiName, base_url: Url) -> Self {
         Self {

@@ -6,6 +6,7 @@ pub mod calls;
 pub mod common;
 pub mod decoding;
 pub mod hostup;
+pub mod i3d;
 pub mod look;
 pub mod paradarum;
 pub mod server_clock;

@@ -22,7 +22,7 @@ use url::Url;
 
 use super::answers::Answer;
 use super::calls::Calls;
-use super::common::Common;
+use super::common::{Common, SetUpError};
 use super::{
     Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, NewReply, NewTicket,
     PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look,
@@ -64,7 +64,7 @@ impl Hostup {
         settings: Settings,
         tls: &Arc<ClientConfig>,
         clock: Clock,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, SetUpError> {
         let (rate, connections) = (common.max_calls_per_second, common.connections);
         let calls = Calls::new(tls, clock.clone(), common.call_timeout, rate, connections)?;
         let capabilities = Capabilities {

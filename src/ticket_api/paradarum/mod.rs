@@ -16,7 +16,7 @@ use rustls::ClientConfig;
 
 use super::answers::{Answer, Call, error_of};
 use super::calls::Calls;
-use super::common::Common;
+use super::common::{Common, SetUpError};
 use super::{
     Access, ApiError, Attachments, Author, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
     NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, upload,
@@ -49,14 +49,6 @@ pub struct Paradarum {
     /// What the list was last seen to show of changes.
     listed: Mutex<Option<Marks>>,
     told_of_missing_flag: AtomicBool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
-    #[error("auth_header is no name of an HTTP header: {0:?}")]
-    AuthHeader(String),
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
 }
 
 /// What a path names: a 404 has another meaning for each.

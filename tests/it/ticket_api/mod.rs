@@ -20,6 +20,7 @@ use ticket_bridge::ticket_api::{
 };
 
 mod hostup;
+mod i3d;
 mod paradarum;
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -86,6 +87,7 @@ conformance! {
     closing_twice_is_a_success_and_locks
     a_reply_reopens_a_resolved_ticket
     a_removed_ticket_is_not_found
+    an_account_that_is_not_the_keys_is_unauthorized
     a_revoked_key_is_unauthorized
     a_refused_property_is_said
     finds_a_lost_create_by_its_marker
@@ -111,9 +113,33 @@ conformance! {
     a_new_message_changes_the_mark
     closing_twice_is_a_success_and_locks
     a_call_reopens_a_closed_ticket
+    an_account_that_is_not_the_keys_is_unauthorized
     a_removed_ticket_is_not_found
     a_revoked_key_is_unauthorized
     a_refused_property_is_said
+    finds_a_lost_create_by_its_marker
+    finds_a_lost_reply_by_its_marker
+    each_ending_of_a_write_is_certain_or_unknown
+    what_is_unknown_of_a_read_is_tried_again
+    too_many_calls_freeze_the_api
+    a_hanging_call_may_still_run
+    a_server_that_is_not_there_was_surely_not_reached
+    knows_the_servers_time
+}
+
+conformance! {
+    i3d_suite: super::i3d::office;
+    a_subject_is_one_line_within_the_limit
+    replies_and_tells_staff_from_customer
+    stages_files_for_a_create_and_a_reply_and_downloads
+    a_file_above_the_limit_is_not_staged
+    a_file_that_breaks_off_at_its_source_is_not_staged
+    lists_every_ticket_once
+    a_new_message_changes_the_mark
+    closing_twice_is_a_success_and_locks
+    a_closed_ticket_is_reopened_by_a_call
+    a_removed_ticket_is_not_found
+    a_revoked_key_is_unauthorized
     finds_a_lost_create_by_its_marker
     finds_a_lost_reply_by_its_marker
     each_ending_of_a_write_is_certain_or_unknown
@@ -247,6 +273,79 @@ async fn a_file_that_breaks_off_at_its_source_is_not_filed(open: Open) {
     assert!(office.reads(&ticket).await.attachments.is_empty());
 }
 
+async fn stages_files_for_a_create_and_a_reply_and_downloads(open: Open) {
+    let office = open(PATIENT).await;
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let name = "Überblick \"1\" 試験.bin";
+    let opening = office.staged(None, file("a.txt", b"hello".to_vec())).await;
+    let ticket = new_ticket("Files", "Text");
+    let ticket =
+        office.api.create(&office.account, &ticket, Files::Staged(vec![opening])).await.unwrap().ticket;
+    let files = vec![
+        office.staged(Some(&ticket), file(name, big.clone())).await,
+        office.staged(Some(&ticket), file("b", vec![7])).await,
+    ];
+    let orphan = office.staged(Some(&ticket), file("c", vec![1])).await;
+    let reply = new_reply("See the files");
+    let made = office.api.reply(&office.account, &ticket, &reply, Files::Staged(files)).await;
+    let made = made.unwrap().unwrap();
+    for _ in 0..2 {
+        office.api.unstage(&office.account, &orphan.id).await.unwrap();
+    }
+    let answer = office.desk.staff_replies(&ticket, "Here");
+    office.desk.staff_attaches(&ticket, &answer, "log.txt", b"line");
+    let shown = office.reads(&ticket).await.attachments;
+    let places: Vec<_> = shown.iter().map(|file| (file.name.as_str(), file.message.clone())).collect();
+    let to = Some(made);
+    assert_eq!(places, [("a.txt", None), (name, to.clone()), ("b", to), ("log.txt", Some(answer))]);
+    for (file, bytes) in shown.iter().zip([b"hello".to_vec(), big, vec![7], b"line".to_vec()]) {
+        let content = office.api.download(&office.account, &ticket, &file.id).await.unwrap();
+        assert!(collect(content, 4_000_000).await.unwrap() == bytes, "{}", file.name);
+    }
+    office.closes_clean();
+}
+
+async fn a_file_above_the_limit_is_not_staged(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Files", "Text").await;
+    let size = office.api.capabilities().max_attachment_bytes + 1;
+    let large = Upload { size, ..file("a.bin", Vec::new()) };
+    let by_us = office.api.stage(&office.account, Some(&ticket), large).await.unwrap_err();
+    office.desk.fault("upload", Fault::Status(413));
+    let by_them = office.api.stage(&office.account, Some(&ticket), file("a.bin", vec![1])).await.unwrap_err();
+    for error in [by_us, by_them] {
+        assert!(matches!(&error, ApiError::Refused(why) if why.contains("10 MB")), "{error:?}");
+    }
+    office.closes_clean();
+}
+
+/// Bringing a file twice does no harm, so that whatever happened it is simply brought again.
+async fn a_file_that_breaks_off_at_its_source_is_not_staged(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Files", "Text").await;
+    let half = futures::stream::iter([Ok("half".into()), Err(std::io::Error::other("gone"))]).boxed();
+    let midway = Upload { content: half, size: 9, ..file("a", vec![]) };
+    assert_eq!(kind(&office.api.stage(&office.account, Some(&ticket), midway).await.unwrap_err()), "retry");
+    office.desk.fault("upload", Fault::LoseAnswer);
+    let lost = office.api.stage(&office.account, Some(&ticket), file("a", vec![1])).await.unwrap_err();
+    assert_eq!(kind(&lost), "retry");
+    office.staged(Some(&ticket), file("a", vec![1])).await;
+    assert!(office.reads(&ticket).await.attachments.is_empty());
+}
+
+async fn a_closed_ticket_is_reopened_by_a_call(open: Open) {
+    let office = open(PATIENT).await;
+    assert_eq!(office.api.capabilities().reopen, Reopen::Call);
+    let ticket = office.creates("Help", "Text").await;
+    office.api.close(&office.account, &ticket).await.unwrap();
+    for _ in 0..2 {
+        office.api.reopen(&office.account, &ticket).await.unwrap();
+        assert_eq!(office.reads(&ticket).await.status, TicketStatus::Open);
+    }
+    office.replies(&ticket, "It is back").await;
+    office.closes_clean();
+}
+
 async fn lists_every_ticket_once(open: Open) {
     let office = open(PATIENT).await;
     let mut made = Vec::new();
@@ -348,11 +447,14 @@ async fn a_removed_ticket_is_not_found(open: Open) {
     let office = open(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
     office.desk.remove(&ticket);
+    if office.api.capabilities().attachments == Attachments::After {
+        let upload = office.api.upload(&office.account, &ticket, None, file("a", vec![1])).await.unwrap_err();
+        assert_eq!(kind(&upload), "not found");
+    }
     let endings = [
         office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await.map(drop),
         office.api.ticket(&office.account, &ticket).await.map(drop),
         office.api.close(&office.account, &ticket).await,
-        office.brings(&ticket, file("a", vec![1])).await,
         office.api.download(&office.account, &ticket, &AttachmentId::new("1")).await.map(drop),
         office.api.ticket(&office.account, &TicketId::new("../property")).await.map(drop),
     ];
@@ -362,12 +464,17 @@ async fn a_removed_ticket_is_not_found(open: Open) {
     office.closes_clean();
 }
 
+async fn an_account_that_is_not_the_keys_is_unauthorized(open: Open) {
+    let office = open(PATIENT).await;
+    let stranger = office.desk.stranger();
+    let ending = office.api.create(&stranger, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
+    assert_eq!(kind(&ending), "unauthorized", "{ending:?}");
+    office.closes_clean();
+}
+
 async fn a_revoked_key_is_unauthorized(open: Open) {
     let office = open(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
-    let stranger = office.desk.stranger();
-    let ending = office.api.create(&stranger, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
-    assert_eq!(kind(&ending), "unauthorized", "an account that is not the key's: {ending:?}");
     office.desk.revoke_key();
     let endings = [
         office.api.create(&office.account, &new_ticket("Help", "Text"), Files::None).await.map(drop),
@@ -596,6 +703,11 @@ impl Office {
         let ticket_first = Attachments::Before { ticket_first: true };
         let known = Some(ticket).filter(|_| self.api.capabilities().attachments == ticket_first);
         self.api.stage(&self.account, known, file).await
+    }
+
+    async fn staged(&self, ticket: Option<&TicketId>, file: Upload) -> Staged {
+        let name = file.name.clone();
+        Staged { id: self.api.stage(&self.account, ticket, file).await.unwrap(), name }
     }
 
     async fn reads(&self, ticket: &TicketId) -> Ticket {
