@@ -5,22 +5,22 @@ use std::{collections::HashMap, sync::Arc};
 use rustls::ClientConfig;
 
 use crate::{
+    app::StartError,
     bridge::context::Api,
-    config::{Config, TicketApi as ApiConfig, ticket_api::Kind},
+    config::{Config, TicketApi as ApiConfig, ticket_api::Kind, whmcs::Profile},
     model::ids::ApiName,
     runtime::clock::Clock,
-    ticket_api::{
-        TicketApi,
-        common::Common,
-        paradarum::{Paradarum, SetUpError},
-    },
+    ticket_api::{TicketApi, common::Common, paradarum::Paradarum, whmcs},
 };
+
+/// The folder of `state_dir` with what ticket systems gave for a login.
+const TOKENS: &str = "tokens";
 
 pub(super) fn build(
     config: &Config,
     tls: &Arc<ClientConfig>,
     clock: &Clock,
-) -> Result<HashMap<ApiName, Api>, SetUpError> {
+) -> Result<HashMap<ApiName, Api>, StartError> {
     config
         .ticket_apis
         .iter()
@@ -28,10 +28,17 @@ pub(super) fn build(
         .collect()
 }
 
-fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock) -> Result<Api, SetUpError> {
+fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock) -> Result<Api, StartError> {
     let (common, clock) = (common(api, config), clock.clone());
     let port: Arc<dyn TicketApi> = match &api.kind {
         Kind::Paradarum(own) => Arc::new(Paradarum::new(common, (**own).clone(), tls, clock)?),
+        Kind::Whmcs(own) => match own.profile {
+            Profile::Native(_) => Arc::new(whmcs::Native::new(common, (**own).clone(), tls, clock)?),
+            Profile::Keliweb(_) => {
+                let tokens = config.state_dir.join(TOKENS);
+                Arc::new(whmcs::Keliweb::new(common, (**own).clone(), tokens, tls, clock)?)
+            }
+        },
     };
     Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }

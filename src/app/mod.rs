@@ -66,6 +66,8 @@ pub enum StartError {
     Door { door: String, source: std::io::Error },
     #[error("the ticket API cannot be set up")]
     Paradarum(#[from] crate::ticket_api::paradarum::SetUpError),
+    #[error("the ticket API cannot be set up")]
+    Whmcs(#[from] crate::ticket_api::whmcs::SetUpError),
 }
 
 /// How to start.

@@ -101,7 +101,9 @@ impl From<StartError> for CliError {
             | StartError::WebhookWithoutHttp
             | StartError::Timing(_)
             | StartError::Tls(_) => (ErrorKind::Config, &[]),
-            StartError::Telegram(_) | StartError::Paradarum(_) => (ErrorKind::Config, &[]),
+            StartError::Telegram(_) | StartError::Paradarum(_) | StartError::Whmcs(_) => {
+                (ErrorKind::Config, &[])
+            }
         };
         hints.iter().fold(CliError::new(kind, error), |error, hint| error.hint(*hint))
     }

@@ -9,6 +9,7 @@ use super::file::Table;
 use super::paradarum::{self, Paradarum};
 use super::resolve::check_transport;
 use super::values::Word;
+use super::whmcs::{self, Whmcs};
 use crate::runtime::Secret;
 
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ pub struct TicketApi {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Paradarum(Box<Paradarum>),
+    Whmcs(Box<Whmcs>),
 }
 
 /// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
@@ -69,8 +71,8 @@ impl PanelUrl {
 pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
-    if kind != KindName::Paradarum {
-        table.wrong("kind", "is not available in this version, which speaks only \"paradarum\"");
+    if !matches!(kind, KindName::Paradarum | KindName::Whmcs) {
+        table.wrong("kind", "is not available in this version, which speaks \"paradarum\" and \"whmcs\"");
         return None; // Its keys are not known here either, so nothing can be said about them.
     }
     let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
@@ -84,11 +86,20 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
     let connections = table.or("connections", 8);
     let panel_url = panel_url(table).or_else(|| panel.cloned());
     let desk_mails_customers = table.or("desk_mails_customers", true);
-    let kind = Kind::Paradarum(Box::new(paradarum::read(table)));
+    let kind = match kind {
+        KindName::Whmcs => {
+            let own = whmcs::read(table);
+            if !table.has("profile") {
+                return None; // Which keys there are depends on it.
+            }
+            own.map(|own| Kind::Whmcs(Box::new(own)))
+        }
+        _ => Some(Kind::Paradarum(Box::new(paradarum::read(table)))),
+    };
     table.finish();
     Some(TicketApi {
         name: name?,
-        kind,
+        kind: kind?,
         base_url: base_url?,
         key,
         poll,
