@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::options::DeskOptions;
-use super::records::{Records, TicketId};
+use super::records::Records;
+use super::ticket::TicketId;
 
 /// A call that the desk answered; those that a fault kept from it are counted by the faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// `create`, `reply`, `upload`, `close`, `list`, `detail`, `download`, `properties` or `unknown`.
+    /// As the faults name it ([`DeskStandIn::faults`](super::DeskStandIn::faults)), or `unknown`.
     pub name: &'static str,
     /// Method, path and query as they came.
     pub request: String,
@@ -49,7 +50,7 @@ const KEPT_VIOLATIONS: usize = 1_000;
 impl Ledger {
     pub(super) fn new(options: DeskOptions) -> Self {
         let books = Books {
-            records: Records::new(),
+            records: Records::new(options.dialect),
             calls: VecDeque::new(),
             violations: VecDeque::new(),
             late: HashMap::new(),

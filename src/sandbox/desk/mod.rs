@@ -7,25 +7,31 @@
 #[cfg(test)]
 mod desk_tests;
 mod ledger;
+mod lifecycle;
 mod options;
 mod paradarum;
 mod records;
+mod staging;
+mod ticket;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 pub use ledger::Call;
+pub use lifecycle::Status;
 pub use options::{DeskOptions, Dialect, Enums, Timestamps};
-pub use records::{Attachment, AttachmentId, Author, Message, MessageId, Status, Ticket, TicketId};
+pub use ticket::{Attachment, AttachmentId, Author, Message, MessageId, Requester, Ticket, TicketId};
 
 use super::faults::{self, Faults, Served};
 use ledger::Ledger;
-use records::{NewFile, NewTicket, Records, Refusal};
+use records::{NewFile, NewMessage, NewTicket, Records, Refusal};
 
 /// The desk's control handle; clones share one desk, which stops with the last of them.
 #[derive(Clone)]
@@ -61,6 +67,9 @@ impl DeskStandIn {
         let faults = Faults::default();
         let (router, dialect) = match ledger.options.dialect {
             Dialect::Paradarum => (paradarum::router(ledger.clone()), paradarum::FAULTS),
+            Dialect::I3d | Dialect::Whmcs | Dialect::Keliweb | Dialect::Hostup => {
+                (Router::new().fallback(|| async { StatusCode::NOT_IMPLEMENTED }), paradarum::FAULTS)
+            }
         };
         let served = faults::serve(at, router, faults.clone(), dialect).await;
         let served = Arc::new(served.map_err(|source| DeskError::Listen { at, source })?);
@@ -69,11 +78,15 @@ impl DeskStandIn {
 
     /// What a caller configures as its `base_url`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.served.address())
+        let path = match self.ledger.options.dialect {
+            Dialect::Paradarum | Dialect::I3d | Dialect::Whmcs | Dialect::Keliweb => "",
+            Dialect::Hostup => "/api/v2",
+        };
+        format!("http://{}{path}", self.served.address())
     }
 
-    /// What goes wrong with which call: `create`, `reply`, `upload`, `close`, `list`, `detail`, `download`,
-    /// `properties`.
+    /// What goes wrong with which call: `create`, `reply`, `upload`, `close`, `reopen`, `list`, `detail`,
+    /// `download`, `catalog` (Paradarum: `properties`), `token`, as far as the dialect has it.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -115,7 +128,20 @@ impl DeskStandIn {
         text: &str,
         at: Timestamp,
     ) -> Result<MessageId, DeskError> {
-        self.by_rule(|records| records.reply(ticket, Author::Staff, text, at))
+        self.by_rule(|records| records.reply(ticket, NewMessage::new(Author::Staff, text), at))
+    }
+
+    /// Staff answers for the panel only: callers learn that there is a message, not what it says.
+    pub fn staff_replies_encrypted(&self, ticket: TicketId, text: &str) -> Result<MessageId, DeskError> {
+        let now = self.ledger.now();
+        let message = NewMessage { encrypted: true, ..NewMessage::new(Author::Staff, text) };
+        self.by_rule(|records| records.reply(ticket, message, now))
+    }
+
+    /// The desk's robot writes.
+    pub fn automation_replies(&self, ticket: TicketId, text: &str) -> Result<MessageId, DeskError> {
+        let now = self.ledger.now();
+        self.by_rule(|records| records.reply(ticket, NewMessage::new(Author::Automation, text), now))
     }
 
     /// Staff adds a file to one of the ticket's messages, or to the ticket.
@@ -132,13 +158,19 @@ impl DeskStandIn {
         self.by_rule(|records| records.attach(ticket, message, Author::Staff, file, now))
     }
 
-    /// Staff begins to work on a ticket.
+    /// Staff begins to work on a ticket (i3D.net shows no difference).
     pub fn staff_takes_up(&self, ticket: TicketId) -> Result<(), DeskError> {
         let now = self.ledger.now();
         self.by_rule(|records| records.take_up(ticket, now))
     }
 
-    /// Staff calls a ticket resolved.
+    /// Staff puts a ticket off; where the dialect has no such status it is being worked on.
+    pub fn staff_puts_off(&self, ticket: TicketId) -> Result<(), DeskError> {
+        let now = self.ledger.now();
+        self.by_rule(|records| records.put_off(ticket, now))
+    }
+
+    /// Staff calls a ticket resolved; only Paradarum has the word, elsewhere it is closed.
     pub fn staff_resolves(&self, ticket: TicketId) -> Result<(), DeskError> {
         let now = self.ledger.now();
         self.by_rule(|records| records.resolve(ticket, now))
@@ -150,7 +182,26 @@ impl DeskStandIn {
         self.by_rule(|records| records.close(ticket, now))
     }
 
-    /// Staff deletes a ticket, or merges it into another: to callers it is unknown from now on.
+    /// Staff locks a ticket so that the customer cannot open it again.
+    pub fn staff_force_closes(&self, ticket: TicketId) -> Result<(), DeskError> {
+        let now = self.ledger.now();
+        self.by_rule(|records| records.force_close(ticket, now))
+    }
+
+    /// Staff opens a closed ticket again.
+    pub fn staff_reopens(&self, ticket: TicketId) -> Result<(), DeskError> {
+        let now = self.ledger.now();
+        self.by_rule(|records| records.set_status(ticket, Status::Open, now))
+    }
+
+    /// Staff merges a ticket into another of the same account: its texts and files move there, and to
+    /// callers it is unknown from now on.
+    pub fn staff_merges(&self, from: TicketId, into: TicketId) -> Result<(), DeskError> {
+        let now = self.ledger.now();
+        self.by_rule(|records| records.merge(from, into, now))
+    }
+
+    /// Staff deletes a ticket: to callers it is unknown from now on.
     pub fn staff_removes(&self, ticket: TicketId) -> Result<(), DeskError> {
         self.by_rule(|records| records.remove(ticket))
     }
@@ -169,14 +220,14 @@ impl DeskStandIn {
         at: Timestamp,
     ) -> Result<TicketId, DeskError> {
         let (subject, description) = (subject.to_owned(), text.to_owned());
-        let asked = NewTicket { subject, description, topic: 0, property: None };
+        let asked = NewTicket { subject, description, ..NewTicket::default() };
         self.by_rule(|records| records.create(account, asked, at).map(|ticket| ticket.id))
     }
 
     /// The customer writes in the panel, past every channel.
     pub fn customer_replies(&self, ticket: TicketId, text: &str) -> Result<MessageId, DeskError> {
         let now = self.ledger.now();
-        self.by_rule(|records| records.reply(ticket, Author::Customer, text, now))
+        self.by_rule(|records| records.reply(ticket, NewMessage::new(Author::Customer, text), now))
     }
 
     /// Moves all dates of a ticket, its messages and files into the past.
@@ -202,6 +253,11 @@ impl DeskStandIn {
     /// One ticket with its messages and files.
     pub fn ticket(&self, id: TicketId) -> Option<Ticket> {
         self.ledger.read(|books| books.records.any_ticket(id).cloned())
+    }
+
+    /// The account's files that wait for a message.
+    pub fn staged(&self, account: i64) -> Vec<AttachmentId> {
+        self.ledger.read(|books| books.records.staging.of(account).map(|(id, _)| id).collect())
     }
 
     /// Every place of every account that holds the text: a ticket's description (no message) or a message.

@@ -44,6 +44,10 @@ pub struct DeskOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Paradarum,
+    I3d,
+    Whmcs,
+    Keliweb,
+    Hostup,
 }
 
 /// How the desk writes a date.

@@ -1,86 +1,39 @@
 //! What the desk knows (accounts, tickets, messages, files) and the rules by which it changes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-/// A ticket's number, increasing over all accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketId(pub i64);
-
-/// A message's number, increasing over all tickets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(pub i64);
-
-/// A file's number, increasing over all tickets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AttachmentId(pub i64);
-
-/// A ticket as the staff's panel shows it.
-#[derive(Clone, Debug)]
-pub struct Ticket {
-    pub id: TicketId,
-    pub account: i64,
-    pub subject: String,
-    pub description: String,
-    /// 0 General … 5 Performance.
-    pub topic: u8,
-    /// The property it is about: id and name.
-    pub property: Option<(i64, String)>,
-    pub status: Status,
-    pub messages: Vec<Message>,
-    pub attachments: Vec<Attachment>,
-    pub created: Timestamp,
-    pub updated: Timestamp,
-    pub resolved: Option<Timestamp>,
-    pub closed: Option<Timestamp>,
-}
-
-/// What somebody wrote below a ticket's description.
-#[derive(Clone, Debug)]
-pub struct Message {
-    pub id: MessageId,
-    pub author: Author,
-    pub text: String,
-    pub created: Timestamp,
-}
-
-/// A file of a ticket (`message` is `None`) or of one of its messages.
-#[derive(Clone, Debug)]
-pub struct Attachment {
-    pub id: AttachmentId,
-    pub message: Option<MessageId>,
-    pub author: Author,
-    pub name: String,
-    pub content_type: String,
-    pub bytes: Bytes,
-    pub created: Timestamp,
-}
-
-/// Whose hand it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
-    Customer,
-    Staff,
-}
-
-/// Where a ticket stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Open,
-    InProgress,
-    Resolved,
-    Closed,
-}
+use super::lifecycle::{self, Status};
+use super::options::Dialect;
+use super::staging::{Staged, Staging};
+use super::ticket::{Attachment, AttachmentId, Author, Message, MessageId, Requester, Ticket, TicketId};
 
 /// What a create asks for, not yet checked.
+#[derive(Default)]
 pub(super) struct NewTicket {
     pub(super) subject: String,
     pub(super) description: String,
     pub(super) topic: i64,
     pub(super) property: Option<i64>,
+    pub(super) department: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) priority: Option<String>,
+    pub(super) cc: Vec<String>,
+    pub(super) requester: Option<Requester>,
+    /// Staged files that become the ticket's own.
+    pub(super) files: Vec<AttachmentId>,
+}
+
+/// What a reply asks for, not yet checked.
+pub(super) struct NewMessage {
+    pub(super) author: Author,
+    pub(super) text: String,
+    pub(super) title: Option<String>,
+    pub(super) encrypted: bool,
+    /// Staged files that become the message's.
+    pub(super) files: Vec<AttachmentId>,
 }
 
 /// A file as it arrives.
@@ -95,6 +48,8 @@ pub(super) struct NewFile {
 pub(super) enum Refusal {
     NotFound(&'static str),
     Invalid(&'static str),
+    /// The ticket stands where this cannot be done.
+    Conflict(&'static str),
 }
 
 /// Everything the desk knows.
@@ -102,6 +57,8 @@ pub(super) enum Refusal {
 /// Ids of tickets, messages and files start far apart, so that a caller that mixes them up is
 /// answered 404 instead of reaching a stranger's row by luck.
 pub(super) struct Records {
+    dialect: Dialect,
+    pub(super) staging: Staging,
     accounts: BTreeMap<i64, Account>,
     tickets: BTreeMap<TicketId, Ticket>,
     last_ticket: i64,
@@ -119,13 +76,14 @@ struct Account {
 const MAX_SUBJECT_UTF16: usize = 200;
 const TOPICS: std::ops::RangeInclusive<i64> = 0..=5;
 const NO_SUCH_TICKET: Refusal = Refusal::NotFound("Ticket not found.");
-const CLOSED: Refusal = Refusal::Invalid("Ticket is closed.");
 
 // === impl Records ===
 
 impl Records {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         Self {
+            dialect,
+            staging: Staging::default(),
             accounts: BTreeMap::new(),
             tickets: BTreeMap::new(),
             last_ticket: 700,
@@ -155,9 +113,9 @@ impl Records {
         properties.into_iter().flatten().map(|(id, name)| (*id, name.clone())).collect()
     }
 
-    /// The account's tickets, oldest first.
+    /// The account's tickets as callers see them, oldest first.
     pub(super) fn tickets(&self, account: i64) -> impl DoubleEndedIterator<Item = &Ticket> {
-        self.tickets.values().filter(move |ticket| ticket.account == account)
+        self.tickets.values().filter(move |ticket| ticket.account == account && ticket.merged_into.is_none())
     }
 
     pub(super) fn all_tickets(&self) -> impl Iterator<Item = &Ticket> {
@@ -170,7 +128,8 @@ impl Records {
 
     /// The account's ticket; another account's is as unknown as none.
     pub(super) fn ticket(&self, account: i64, id: TicketId) -> Result<&Ticket, Refusal> {
-        self.tickets.get(&id).filter(|ticket| ticket.account == account).ok_or(NO_SUCH_TICKET)
+        let known = self.tickets.get(&id).filter(|ticket| ticket.account == account);
+        known.filter(|ticket| ticket.merged_into.is_none()).ok_or(NO_SUCH_TICKET)
     }
 
     pub(super) fn create(
@@ -185,11 +144,8 @@ impl Records {
         if is_empty(&asked.subject) {
             return Err(Refusal::Invalid("Subject is required."));
         }
-        if asked.subject.contains(['\r', '\n']) {
-            return Err(Refusal::Invalid("Subject must be a single line."));
-        }
-        if asked.subject.encode_utf16().count() > MAX_SUBJECT_UTF16 {
-            return Err(Refusal::Invalid("Subject must not exceed 200 characters."));
+        if self.dialect == Dialect::Paradarum {
+            check_subject(&asked.subject)?;
         }
         if is_empty(&asked.description) {
             return Err(Refusal::Invalid("Description is required."));
@@ -202,48 +158,72 @@ impl Records {
             .map(|found| found.ok_or(Refusal::Invalid("Invalid property")))
             .transpose()?;
 
+        self.staging.check(account, None, &asked.files)?;
         self.last_ticket += 1;
+        self.last_message += 1;
         let id = TicketId(self.last_ticket);
-        let ticket = Ticket {
+        let mut ticket = Ticket {
             id,
             account,
             subject: asked.subject,
             description: asked.description,
+            opening: MessageId(self.last_message),
             topic,
             property,
+            department: asked.department,
+            category: asked.category,
+            priority: asked.priority,
+            cc: asked.cc,
+            requester: asked.requester,
             status: Status::Open,
+            force_closed: false,
+            merged_into: None,
             messages: Vec::new(),
             attachments: Vec::new(),
             created: now,
             updated: now,
             resolved: None,
             closed: None,
+            read: None,
         };
+        bind(&mut self.staging, &mut ticket, None, Author::Customer, &asked.files);
         Ok(self.tickets.entry(id).or_insert(ticket))
     }
 
-    /// A customer's message reopens a Resolved ticket; staff's does not change the status.
+    /// Adds a message; what it makes of the status is the dialect's.
     pub(super) fn reply(
         &mut self,
         id: TicketId,
-        author: Author,
-        text: &str,
+        asked: NewMessage,
         now: Timestamp,
     ) -> Result<MessageId, Refusal> {
         let ticket = self.tickets.get_mut(&id).ok_or(NO_SUCH_TICKET)?;
-        ticket.refuse_when_closed()?;
-        if is_empty(text) {
+        let status = lifecycle::after_message(self.dialect, ticket.status, asked.author)?;
+        if is_empty(&asked.text) {
             return Err(Refusal::Invalid("Message is required."));
         }
+        self.staging.check(ticket.account, Some(id), &asked.files)?;
         self.last_message += 1;
         let message = MessageId(self.last_message);
-        ticket.messages.push(Message { id: message, author, text: text.to_owned(), created: now });
-        ticket.updated = now;
-        if author == Author::Customer && ticket.status == Status::Resolved {
-            ticket.status = Status::Open;
-            ticket.resolved = None;
-        }
+        let NewMessage { author, text, title, encrypted, files } = asked;
+        ticket.messages.push(Message { id: message, author, title, text, encrypted, created: now });
+        bind(&mut self.staging, ticket, Some(message), author, &files);
+        ticket.stands(status, now);
         Ok(message)
+    }
+
+    /// Keeps a file until a message takes it.
+    pub(super) fn stage(
+        &mut self,
+        account: i64,
+        ticket: Option<TicketId>,
+        file: NewFile,
+        now: Timestamp,
+    ) -> AttachmentId {
+        self.last_attachment += 1;
+        let id = AttachmentId(self.last_attachment);
+        self.staging.put(id, Staged { account, ticket, file, at: now });
+        id
     }
 
     /// Adds a file to the ticket or to one of its messages; leaves the status alone.
@@ -276,36 +256,37 @@ impl Records {
         Ok(attachment)
     }
 
-    pub(super) fn resolve(&mut self, id: TicketId, now: Timestamp) -> Result<(), Refusal> {
-        let ticket = self.tickets.get_mut(&id).ok_or(NO_SUCH_TICKET)?;
-        ticket.refuse_when_closed()?;
-        ticket.status = Status::Resolved;
-        ticket.resolved = Some(now);
-        ticket.updated = now;
-        Ok(())
-    }
-
-    pub(super) fn take_up(&mut self, id: TicketId, now: Timestamp) -> Result<(), Refusal> {
-        let ticket = self.tickets.get_mut(&id).ok_or(NO_SUCH_TICKET)?;
-        ticket.refuse_when_closed()?;
-        ticket.status = Status::InProgress;
-        ticket.resolved = None;
-        ticket.updated = now;
-        Ok(())
-    }
-
-    pub(super) fn close(&mut self, id: TicketId, now: Timestamp) -> Result<(), Refusal> {
-        let ticket = self.tickets.get_mut(&id).ok_or(NO_SUCH_TICKET)?;
-        if ticket.status == Status::Closed {
-            return Err(Refusal::Invalid("Ticket is already closed."));
+    /// Moves the texts and files of a ticket below another of the same account.
+    pub(super) fn merge(&mut self, from: TicketId, into: TicketId, now: Timestamp) -> Result<(), Refusal> {
+        let accounts = [from, into].map(|id| self.tickets.get(&id).map(|ticket| ticket.account));
+        if from == into || accounts.contains(&None) || accounts.first() != accounts.last() {
+            return Err(NO_SUCH_TICKET);
         }
-        ticket.status = Status::Closed;
-        ticket.closed = Some(now);
-        ticket.updated = now;
+        let Some(mut gone) = self.tickets.remove(&from) else { return Err(NO_SUCH_TICKET) };
+        gone.merged_into = Some(into);
+        let opening = Message {
+            id: gone.opening,
+            author: Author::Customer,
+            title: Some(gone.subject.clone()),
+            text: std::mem::take(&mut gone.description),
+            encrypted: false,
+            created: gone.created,
+        };
+        if let Some(kept) = self.tickets.get_mut(&into) {
+            kept.messages.push(opening);
+            kept.messages.append(&mut gone.messages);
+            kept.messages.sort_by_key(|message| (message.created, message.id));
+            let files = gone.attachments.drain(..);
+            kept.attachments.extend(
+                files.map(|file| Attachment { message: file.message.or(Some(gone.opening)), ..file }),
+            );
+            kept.updated = now;
+        }
+        self.tickets.insert(from, gone);
         Ok(())
     }
 
-    /// Takes the ticket away, as a merge or a deletion does.
+    /// Takes the ticket away, as a deletion does.
     pub(super) fn remove(&mut self, id: TicketId) -> Result<(), Refusal> {
         self.tickets.remove(&id).map(|_| ()).ok_or(NO_SUCH_TICKET)
     }
@@ -316,57 +297,61 @@ impl Records {
         let messages = ticket.messages.iter_mut().map(|message| &mut message.created);
         let files = ticket.attachments.iter_mut().map(|file| &mut file.created);
         let own = [&mut ticket.created, &mut ticket.updated].into_iter();
-        let ends = ticket.resolved.iter_mut().chain(&mut ticket.closed);
+        let ends = ticket.resolved.iter_mut().chain(&mut ticket.closed).chain(&mut ticket.read);
         for date in own.chain(ends).chain(messages).chain(files) {
             *date = date.saturating_sub(by).unwrap_or(Timestamp::MIN);
         }
         Ok(())
     }
-}
 
-// === impl Ticket ===
-
-impl Ticket {
-    fn refuse_when_closed(&self) -> Result<(), Refusal> {
-        if self.status == Status::Closed { Err(CLOSED) } else { Ok(()) }
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
-    /// The file with this number, if it is this ticket's.
-    pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment> {
-        self.attachments.iter().find(|file| file.id == id)
-    }
-
-    /// The message with this number, if it is this ticket's.
-    pub fn message(&self, id: MessageId) -> Option<&Message> {
-        self.messages.iter().find(|message| message.id == id)
+    pub(super) fn ticket_mut(&mut self, id: TicketId) -> Result<&mut Ticket, Refusal> {
+        self.tickets.get_mut(&id).ok_or(NO_SUCH_TICKET)
     }
 }
 
-// === impl the ids, Refusal ===
+// === impl NewMessage, Refusal ===
 
-impl fmt::Display for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for AttachmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl NewMessage {
+    pub(super) fn new(author: Author, text: impl Into<String>) -> Self {
+        Self { author, text: text.into(), title: None, encrypted: false, files: Vec::new() }
     }
 }
 
 impl Refusal {
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::NotFound(text) | Self::Invalid(text) => text,
+            Self::NotFound(text) | Self::Invalid(text) | Self::Conflict(text) => text,
         }
+    }
+}
+
+/// Paradarum's limits of a subject.
+fn check_subject(subject: &str) -> Result<(), Refusal> {
+    if subject.contains(['\r', '\n']) {
+        return Err(Refusal::Invalid("Subject must be a single line."));
+    }
+    if subject.encode_utf16().count() > MAX_SUBJECT_UTF16 {
+        return Err(Refusal::Invalid("Subject must not exceed 200 characters."));
+    }
+    Ok(())
+}
+
+/// Makes staged files a ticket's or a message's; [`Staging::check`] was asked before.
+fn bind(
+    staging: &mut Staging,
+    ticket: &mut Ticket,
+    message: Option<MessageId>,
+    author: Author,
+    ids: &[AttachmentId],
+) {
+    for (id, staged) in ids.iter().filter_map(|id| Some((*id, staging.take(*id)?))) {
+        let NewFile { name, content_type, bytes } = staged.file;
+        let created = staged.at;
+        ticket.attachments.push(Attachment { id, message, author, name, content_type, bytes, created });
     }
 }
 

@@ -126,7 +126,10 @@ fn ticket(ticket: &Ticket) -> Value {
         "subject": ticket.subject,
         "status": match ticket.status {
             Status::Open => "open",
+            Status::Answered => "answered",
+            Status::CustomerReply => "customer_reply",
             Status::InProgress => "in_progress",
+            Status::OnHold => "on_hold",
             Status::Resolved => "resolved",
             Status::Closed => "closed",
         },

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::ledger::{Books, Call, Ledger};
 use super::options::DeskOptions;
-use super::records::{Author, NewTicket, Records, Refusal, TicketId};
+use super::records::{NewMessage, NewTicket, Records, Refusal};
+use super::ticket::{Author, TicketId};
 use crate::sandbox::faults;
 use request::{Admitted, CreateBody, ReplyBody, Turned, UploadForm};
 use route::Route;
@@ -133,6 +134,7 @@ fn serve(
                 description: body.description.unwrap_or_default(),
                 topic: body.topic,
                 property: body.property_id,
+                ..NewTicket::default()
             };
             let ticket = records.create(account, asked, now)?;
             call.ticket = Some(ticket.id);
@@ -140,7 +142,8 @@ fn serve(
             Ok(Answer::said(StatusCode::CREATED, "Ticket created successfully.", data))
         }
         (Route::Reply(id), Content::Reply(body)) => {
-            let message = records.reply(id, Author::Customer, &body.message.unwrap_or_default(), now)?;
+            let asked = NewMessage::new(Author::Customer, body.message.unwrap_or_default());
+            let message = records.reply(id, asked, now)?;
             let written = records.ticket(account, id)?.message(message);
             let written = written.filter(|_| options.reply_answers_id);
             let data = written.map_or(Value::Null, |written| wire::message_json(written, options));

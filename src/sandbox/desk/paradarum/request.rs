@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::records::{MessageId, NewFile, Records};
+use super::super::records::{NewFile, Records};
+use super::super::ticket::MessageId;
 use super::route::{BodyKind, Route, number};
 use super::wire::Answer;
 

@@ -2,7 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 
-use super::super::records::{AttachmentId, TicketId};
+use super::super::ticket::{AttachmentId, TicketId};
 
 /// The calls of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

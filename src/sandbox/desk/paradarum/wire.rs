@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Map, Value, json};
 
+use super::super::lifecycle::Status;
 use super::super::options::{DeskOptions, Enums, Timestamps};
-use super::super::records::{Attachment, Author, Message, Refusal, Status, Ticket};
+use super::super::records::Refusal;
+use super::super::ticket::{Attachment, Author, Message, Ticket};
 
 /// An answer before it is bytes.
 pub(super) enum Answer {
@@ -69,7 +71,7 @@ impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
             Refusal::NotFound(_) => StatusCode::NOT_FOUND,
-            Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+            Refusal::Invalid(_) | Refusal::Conflict(_) => StatusCode::BAD_REQUEST,
         };
         Self::said(status, refusal.text(), Value::Null)
     }
@@ -154,8 +156,9 @@ fn fields<'a>(pairs: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, 
 
 fn status(status: Status, enums: Enums) -> Value {
     let (number, name) = match status {
-        Status::Open => (0, "Open"),
-        Status::InProgress => (1, "InProgress"),
+        // Paradarum's rules never lead to the next three.
+        Status::Open | Status::Answered | Status::CustomerReply => (0, "Open"),
+        Status::OnHold | Status::InProgress => (1, "InProgress"),
         Status::Resolved => (2, "Resolved"),
         Status::Closed => (3, "Closed"),
     };
