@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod desk_tests;
+mod door;
+pub mod keliweb;
 mod ledger;
 mod lifecycle;
 mod options;
@@ -13,6 +15,7 @@ mod paradarum;
 mod records;
 mod staging;
 mod ticket;
+pub mod whmcs;
 
 use std::io;
 use std::net::SocketAddr;
@@ -67,7 +70,9 @@ impl DeskStandIn {
         let faults = Faults::default();
         let (router, dialect) = match ledger.options.dialect {
             Dialect::Paradarum => (paradarum::router(ledger.clone()), paradarum::FAULTS),
-            Dialect::I3d | Dialect::Whmcs | Dialect::Keliweb | Dialect::Hostup => {
+            Dialect::Whmcs => (whmcs::router(ledger.clone()), whmcs::FAULTS),
+            Dialect::Keliweb => (keliweb::router(ledger.clone()), keliweb::FAULTS),
+            Dialect::I3d | Dialect::Hostup => {
                 (Router::new().fallback(|| async { StatusCode::NOT_IMPLEMENTED }), paradarum::FAULTS)
             }
         };
