@@ -117,7 +117,7 @@ fn attend(ledger: &Ledger, door: Door, asked: &Asked, too_much: Option<StatusCod
 }
 
 /// Reads a body up to `cap` bytes; a longer one is the web server's 413.
-pub(super) async fn read_body(body: Body, cap: usize) -> Result<Bytes, StatusCode> {
+async fn read_body(body: Body, cap: usize) -> Result<Bytes, StatusCode> {
     let mut stream = body.into_data_stream();
     let mut kept = Vec::new();
     let mut seen = 0_usize;
@@ -134,7 +134,7 @@ pub(super) async fn read_body(body: Body, cap: usize) -> Result<Bytes, StatusCod
 }
 
 /// The `Date` header's form (RFC 9110, 5.6.7).
-pub(super) fn http_date(at: Timestamp) -> String {
+fn http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -160,11 +160,6 @@ impl Asked {
             asked.form = Some(read_form(parts, body).await);
         }
         asked
-    }
-
-    /// The path without its first slash, in pieces.
-    pub(super) fn segments(&self) -> Vec<&str> {
-        self.uri.path().split('/').skip(1).collect()
     }
 
     /// The query's pairs as they came.

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use super::hostup::options::HostupOptions;
+use super::i3d::options::I3dOptions;
 use super::keliweb::KeliwebOptions;
 use super::whmcs::options::WhmcsOptions;
 
@@ -44,6 +46,8 @@ pub struct DeskOptions {
     /// Keliweb's façade words tickets by these, too.
     pub whmcs: WhmcsOptions,
     pub keliweb: KeliwebOptions,
+    pub i3d: I3dOptions,
+    pub hostup: HostupOptions,
 }
 
 /// Which contract the desk keeps.
@@ -97,6 +101,8 @@ impl Default for DeskOptions {
             max_page_size: 100,
             whmcs: WhmcsOptions::default(),
             keliweb: KeliwebOptions::default(),
+            i3d: I3dOptions::default(),
+            hostup: HostupOptions::default(),
         }
     }
 }

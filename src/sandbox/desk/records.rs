@@ -38,6 +38,7 @@ pub(super) struct NewMessage {
 }
 
 /// A file as it arrives.
+#[derive(Clone)]
 pub(super) struct NewFile {
     pub(super) name: String,
     pub(super) content_type: String,
