@@ -1,4 +1,4 @@
-//! Paradarum's dialect: each request is checked, answered by the records' rules, dated and logged.
+//! Paradarum's dialect: each request is checked and answered by the records' rules.
 
 mod request;
 mod route;
@@ -7,13 +7,13 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::ledger::{Books, Call, Ledger};
+use super::door::{self, Answered, Asked, Door, Visit};
+use super::ledger::Ledger;
 use super::options::DeskOptions;
 use super::records::{NewMessage, NewTicket, Records, Refusal};
 use super::ticket::{Author, TicketId};
@@ -25,7 +25,7 @@ use wire::{Answer, Page};
 /// How faults name the desk's calls and word its errors.
 pub(super) const FAULTS: faults::Dialect = faults::Dialect { call: call_name, refusal };
 
-/// What a call's body holds, read before the records are locked.
+/// What a call's body holds.
 enum Content {
     None,
     Create(CreateBody),
@@ -33,82 +33,31 @@ enum Content {
     Upload(UploadForm),
 }
 
-/// Every path goes through one door: axum's own routes heed the case of a path, the real server does not.
 pub(super) fn router(ledger: Arc<Ledger>) -> Router {
-    // The desk has its own cap, which answers as the real web server does.
-    Router::new().fallback(knock).layer(DefaultBodyLimit::disable()).with_state(ledger)
+    let name = |asked: &Asked| name_of(Route::of(&asked.method, asked.uri.path()));
+    door::router(ledger, Door { name, attend, refusal })
 }
 
-async fn knock(State(ledger): State<Arc<Ledger>>, request: Request) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let route = Route::of(&parts.method, parts.uri.path());
-    let name = route.map_or("unknown", Route::name);
-    let body = request::read_body(body, ledger.options.max_request_bytes).await;
-    let Some(late) = ledger.take_late(name) else {
-        return attend(&ledger, route, parts, body).await;
+fn attend(asked: &Asked, visit: &mut Visit<'_>) -> Answered {
+    let (answer, violation) = match check(asked, visit) {
+        Ok((route, admitted, content)) => {
+            (serve(route, admitted, content, visit).unwrap_or_else(Answer::from), None)
+        }
+        Err(turned) => (turned.answer, turned.violation),
     };
-    // In a task of its own: a caller who has hung up does not stop a call that is under way.
-    let under_way = tokio::spawn(async move {
-        tokio::time::sleep(late).await;
-        attend(&ledger, route, parts, body).await
-    });
-    under_way.await.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, None))
+    Answered { response: answer.into_response(), violation }
 }
 
-async fn attend(
-    ledger: &Ledger,
-    route: Result<Route, StatusCode>,
-    parts: Parts,
-    body: Result<Bytes, Turned>,
-) -> Response<Body> {
-    let mut call = Call {
-        name: route.map_or("unknown", Route::name),
-        request: format!("{} {}", parts.method, parts.uri),
-        account: None,
-        ticket: route.ok().and_then(Route::ticket),
-        status: 0,
-        at: ledger.now(),
-    };
-    let checked = check(ledger, route, parts, body, &mut call).await;
-    let now = ledger.now();
-    let answer = ledger.change(|books| {
-        let answer = match checked {
-            Ok((route, admitted, content)) => {
-                serve(route, admitted, content, &mut books.records, &ledger.options, now, &mut call)
-                    .unwrap_or_else(Answer::from)
-            }
-            Err(turned) => {
-                note(books, &call, turned.violation);
-                turned.answer
-            }
-        };
-        call.status = answer.status().as_u16();
-        call.at = now;
-        books.note_call(call);
-        answer
-    });
-    let mut response = answer.into_response();
-    if let Ok(date) = HeaderValue::from_str(&wire::http_date(now)) {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    response
-}
-
-async fn check(
-    ledger: &Ledger,
-    route: Result<Route, StatusCode>,
-    parts: Parts,
-    body: Result<Bytes, Turned>,
-    call: &mut Call,
-) -> Result<(Route, Admitted, Content), Turned> {
+fn check(asked: &Asked, visit: &mut Visit<'_>) -> Result<(Route, Admitted, Content), Turned> {
+    let route = Route::of(&asked.method, asked.uri.path());
     let route = route.map_err(|status| Turned::noting(Answer::Bare(status), "no such call"))?;
-    let body = body?;
-    let admitted = ledger.read(|books| request::admit(route, &parts, &body, &books.records))?;
-    call.account = Some(admitted.account);
+    visit.call.ticket = route.ticket();
+    let admitted = request::admit(route, asked, visit.records)?;
+    visit.call.account = Some(admitted.account);
     let content = match route {
-        Route::Create => Content::Create(request::json_body(&body)?),
-        Route::Reply(_) => Content::Reply(request::json_body(&body)?),
-        Route::Upload(_) => Content::Upload(request::upload_form(parts, body).await?),
+        Route::Create => Content::Create(request::json_body(asked)?),
+        Route::Reply(_) => Content::Reply(request::json_body(asked)?),
+        Route::Upload(_) => Content::Upload(request::upload_form(asked)?),
         _ => Content::None,
     };
     Ok((route, admitted, content))
@@ -118,11 +67,10 @@ fn serve(
     route: Route,
     admitted: Admitted,
     content: Content,
-    records: &mut Records,
-    options: &DeskOptions,
-    now: jiff::Timestamp,
-    call: &mut Call,
+    visit: &mut Visit<'_>,
 ) -> Result<Answer, Refusal> {
+    let Visit { records, options, now, call } = visit;
+    let (options, now) = (*options, *now);
     let account = admitted.account;
     if let Some(id) = route.ticket() {
         records.ticket(account, id)?;
@@ -202,17 +150,18 @@ fn paged(rows: impl ExactSizeIterator<Item = Value>, asked: Admitted, options: &
     Answer::Said { status: StatusCode::OK, message, data: Value::Array(rows), page: Some(page) }
 }
 
-fn note(books: &mut Books, call: &Call, violation: Option<String>) {
-    if let Some(violation) = violation {
-        books.note_violation(format!("{}: {violation}", call.request));
-    }
+fn call_name(request: &Request) -> String {
+    name_of(Route::of(request.method(), request.uri().path())).to_owned()
 }
 
-fn call_name(request: &Request) -> String {
-    Route::of(request.method(), request.uri().path()).map_or("unknown", Route::name).to_owned()
+fn name_of(route: Result<Route, StatusCode>) -> &'static str {
+    route.map_or("unknown", Route::name)
 }
 
 fn refusal(status: StatusCode, _wait: Option<u32>) -> Response<Body> {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Answer::Bare(status).into_response(); // the web server's own
+    }
     let message = match status {
         StatusCode::TOO_MANY_REQUESTS => "Too many requests.",
         StatusCode::UNAUTHORIZED => "Unauthorized",

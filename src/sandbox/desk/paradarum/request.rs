@@ -1,17 +1,14 @@
 //! Whether a request is one that the contract knows: key, query, body; what is not is turned away and noted.
 
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, StatusCode, header};
-use futures::StreamExt;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::super::door::{Asked, number};
 use super::super::records::{NewFile, Records};
 use super::super::ticket::MessageId;
-use super::route::{BodyKind, Route, number};
+use super::route::{BodyKind, Route};
 use super::wire::Answer;
 
 /// A request that was turned away before any rule of tickets was asked.
@@ -55,8 +52,6 @@ pub(super) struct UploadForm {
     pub(super) message: Option<MessageId>,
 }
 
-/// How much of a body over the cap is still read, so that its sender gets to see the refusal.
-const DRAINED: usize = 64 * 1024 * 1024;
 const DEFAULT_PAGE_SIZE: usize = 10;
 
 // === impl Turned ===
@@ -75,49 +70,28 @@ impl Turned {
     }
 }
 
-/// Reads a body up to `cap` bytes; a longer one is the web server's 413.
-pub(super) async fn read_body(body: Body, cap: usize) -> Result<Bytes, Turned> {
-    let mut stream = body.into_data_stream();
-    let mut kept = Vec::new();
-    let mut seen = 0_usize;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Turned::quietly(Answer::Bare(StatusCode::BAD_REQUEST)))?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= cap {
-            kept.extend_from_slice(&chunk);
-        } else if seen > DRAINED {
-            break;
-        }
-    }
-    if seen > cap {
-        Err(Turned::quietly(Answer::Bare(StatusCode::PAYLOAD_TOO_LARGE)))
-    } else {
-        Ok(kept.into())
-    }
-}
-
 /// Checks everything but the body's inside.
-pub(super) fn admit(route: Route, parts: &Parts, body: &[u8], records: &Records) -> Result<Admitted, Turned> {
-    let account = account_of(&parts.headers, records)?;
+pub(super) fn admit(route: Route, asked: &Asked, records: &Records) -> Result<Admitted, Turned> {
+    let account = account_of(&asked.headers, records)?;
     let mut admitted = Admitted { account, page_number: 1, page_size: DEFAULT_PAGE_SIZE };
     let mut named = None;
     let mut seen = Vec::new();
-    for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-        let allowed = route.parameters().contains(&name.as_ref());
+    for (name, value) in asked.query() {
+        let allowed = route.parameters().contains(&name.as_str());
         if !allowed || seen.contains(&name) {
             let what = if allowed { "twice" } else { "where it is unknown" };
             return Err(Turned::unreadable("unexpected query parameter", format!("query {name:?} {what}")));
         }
         let value = number(&value)
             .ok_or_else(|| Turned::unreadable("the value is not valid", format!("query {name}={value:?}")))?;
-        match name.as_ref() {
+        match name.as_str() {
             "accountId" => named = Some(value),
             "pageNumber" => admitted.page_number = positive(value, "pageNumber")?,
             _ => admitted.page_size = positive(value, "pageSize")?,
         }
         seen.push(name);
     }
-    check_body_kind(route.body(), &parts.headers, body)?;
+    check_body_kind(route.body(), asked)?;
     match named {
         None if route.parameters().contains(&"accountId") => {
             Err(Turned::unreadable("the accountId field is required", "no accountId in the query"))
@@ -130,34 +104,31 @@ pub(super) fn admit(route: Route, parts: &Parts, body: &[u8], records: &Records)
 }
 
 /// A JSON body, of exactly the fields that the contract names.
-pub(super) fn json_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Turned> {
-    serde_json::from_slice(body).map_err(|error| {
-        Turned::unreadable("the JSON value could not be converted", format!("body: {error}"))
-    })
+pub(super) fn json_body<T: DeserializeOwned>(asked: &Asked) -> Result<T, Turned> {
+    let unreadable = |error| format!("body: {error}");
+    asked
+        .json()
+        .map_err(|error| Turned::unreadable("the JSON value could not be converted", unreadable(error)))
 }
 
 /// The parts of a multipart body.
-pub(super) async fn upload_form(parts: Parts, body: Bytes) -> Result<UploadForm, Turned> {
+pub(super) fn upload_form(asked: &Asked) -> Result<UploadForm, Turned> {
     let broken = |what: String| Turned::unreadable("failed to read the request form", what);
-    let request = Request::from_parts(parts, Body::from(body));
-    let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|error| broken(format!("multipart: {error}")))?;
+    let parts = match &asked.form {
+        Some(Ok(parts)) => parts.as_slice(),
+        Some(Err(error)) => return Err(broken(format!("multipart: {error}"))),
+        None => &[],
+    };
     let mut read = UploadForm::default();
-    while let Some(field) = form.next_field().await.map_err(|error| broken(format!("multipart: {error}")))? {
-        let name = field.name().unwrap_or_default().to_owned();
-        let file_name = field.file_name().map(str::to_owned);
-        let content_type = field.content_type().unwrap_or("application/octet-stream").to_owned();
-        let bytes = field.bytes().await.map_err(|error| broken(format!("part {name:?}: {error}")))?;
-        match (name.as_str(), file_name) {
-            ("file", Some(name)) if !name.is_empty() && read.file.is_none() => {
-                read.file = Some(NewFile { name, content_type, bytes });
-            }
-            ("messageId", None) if read.message.is_none() => {
-                let id = std::str::from_utf8(&bytes).ok().and_then(number);
-                let id = id.ok_or_else(|| broken(format!("part messageId is {bytes:?}")))?;
+    for part in parts {
+        match (part.name.as_str(), part.file()) {
+            ("file", Some(file)) if read.file.is_none() => read.file = Some(file),
+            ("messageId", None) if part.file_name.is_none() && read.message.is_none() => {
+                let id = std::str::from_utf8(&part.bytes).ok().and_then(number);
+                let id = id.ok_or_else(|| broken(format!("part messageId is {:?}", part.bytes)))?;
                 read.message = Some(MessageId(id));
             }
-            (name, file_name) => return Err(broken(format!("part {name:?} with file name {file_name:?}"))),
+            (name, _) => return Err(broken(format!("part {name:?} with file name {:?}", part.file_name))),
         }
     }
     Ok(read)
@@ -176,25 +147,18 @@ fn account_of(headers: &HeaderMap, records: &Records) -> Result<i64, Turned> {
     account.ok_or_else(|| Turned::quietly(refused()))
 }
 
-fn check_body_kind(kind: BodyKind, headers: &HeaderMap, body: &[u8]) -> Result<(), Turned> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let is = |wanted: &str| essence.trim().eq_ignore_ascii_case(wanted);
-    let charset = parameters.trim().to_ascii_lowercase();
+fn check_body_kind(kind: BodyKind, asked: &Asked) -> Result<(), Turned> {
     let fits = match kind {
-        BodyKind::None if !body.is_empty() => {
+        BodyKind::None if !asked.body.is_empty() => {
             return Err(Turned::unreadable("a body where none is expected", "a body where none is expected"));
         }
         BodyKind::None => true,
-        BodyKind::Json => is("application/json") && matches!(charset.as_str(), "" | "charset=utf-8"),
-        BodyKind::Form => is("multipart/form-data"),
+        BodyKind::Json => asked.is_json(),
+        BodyKind::Form => asked.form.is_some(),
     };
     let wrong = || {
-        Turned::noting(
-            Answer::Bare(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            format!("content type {content_type:?}"),
-        )
+        let answer = Answer::Bare(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        Turned::noting(answer, format!("content type {:?}", asked.content_type()))
     };
     if fits { Ok(()) } else { Err(wrong()) }
 }

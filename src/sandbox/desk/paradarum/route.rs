@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 
+use super::super::door::number;
 use super::super::ticket::{AttachmentId, TicketId};
 
 /// The calls of the contract.
@@ -104,9 +105,4 @@ impl Route {
             _ => BodyKind::None,
         }
     }
-}
-
-/// An id as the contract's `{int}` takes it: digits only.
-pub(super) fn number(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

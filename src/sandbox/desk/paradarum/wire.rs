@@ -1,13 +1,12 @@
 //! How the desk words an answer: the envelope, the JSON of tickets and messages, dates, file downloads.
 
-use std::fmt::Write as _;
-
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Map, Value, json};
 
+use super::super::download::download;
 use super::super::lifecycle::Status;
 use super::super::options::{DeskOptions, Enums, Timestamps};
 use super::super::records::Refusal;
@@ -56,7 +55,7 @@ impl Answer {
             }
             Self::Unreadable(title) => (Some("application/problem+json; charset=utf-8"), problem(title)),
             Self::Bare(_) => (None, Body::empty()),
-            Self::File(file) => return download(*file),
+            Self::File(file) => return download(&file),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -145,11 +144,6 @@ pub(super) fn attachment_json(file: &Attachment, options: &DeskOptions) -> Value
     ]))
 }
 
-/// The `Date` header's form (RFC 9110, 5.6.7).
-pub(super) fn http_date(at: Timestamp) -> String {
-    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
 fn fields<'a>(pairs: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -212,32 +206,4 @@ fn problem(title: &str) -> Body {
         "errors": { "$": [title] },
     });
     Body::from(whole.to_string())
-}
-
-fn download(file: Attachment) -> Response<Body> {
-    let mut response = Response::new(Body::from(file.bytes));
-    let content_type = HeaderValue::from_str(&file.content_type)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(&file.name)) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    response
-}
-
-/// Both forms of the name, as ASP.NET writes them: ASCII with `_` for the rest, and RFC 5987's.
-fn disposition(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii() && !c.is_ascii_control() && !matches!(c, '"' | '\\') { c } else { '_' })
-        .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}"); // a String takes every write
-        }
-    }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
