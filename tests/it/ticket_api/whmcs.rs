@@ -160,7 +160,7 @@ async fn guests_have_a_name_and_an_address_and_see_nobody_elses_tickets() {
     while let Some(lines) = walk.next(&api, &guests).await.unwrap() {
         listed.extend(lines.into_iter().map(|line| line.ticket));
     }
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     assert_eq!(api.ticket(&guests, &made).await.unwrap().messages.len(), 1);
     let seen = api.ticket(&client, &made).await.unwrap_err();
     assert_eq!(kind(&seen), "not found", "a guest's ticket is not the client's");
