@@ -6,7 +6,7 @@ use rustls::ClientConfig;
 
 use crate::{
     bridge::context::Api,
-    config::{Config, TicketApi as ApiConfig, ticket_api::Kind},
+    config::{Config, TicketApi as ApiConfig, ticket_api::Kind, whmcs::Profile},
     model::ids::ApiName,
     runtime::clock::Clock,
     ticket_api::{
@@ -15,8 +15,12 @@ use crate::{
         hostup::Hostup,
         i3d::I3d,
         paradarum::Paradarum,
+        whmcs,
     },
 };
+
+/// The folder of `state_dir` with what ticket systems gave for a login.
+const TOKENS: &str = "tokens";
 
 pub(super) fn build(
     config: &Config,
@@ -36,6 +40,13 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
         Kind::Paradarum(own) => Arc::new(Paradarum::new(common, (**own).clone(), tls, clock)?),
         Kind::Hostup(own) => Arc::new(Hostup::new(common, (**own).clone(), tls, clock)?),
         Kind::I3d(own) => Arc::new(I3d::new(common, (**own).clone(), tls, clock)?),
+        Kind::Whmcs(own) => match own.profile {
+            Profile::Native(_) => Arc::new(whmcs::Native::new(common, (**own).clone(), tls, clock)?),
+            Profile::Keliweb(_) => {
+                let tokens = config.state_dir.join(TOKENS);
+                Arc::new(whmcs::Keliweb::new(common, (**own).clone(), tokens, tls, clock)?)
+            }
+        },
     };
     Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
 }

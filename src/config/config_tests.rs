@@ -166,6 +166,47 @@ fn accounts_of_a_system_where_a_key_is_an_account_have_own_keys_and_guests_a_for
 }
 
 #[test]
+fn the_defaults_of_both_profiles_of_whmcs_are_the_defaults() {
+    let config = read_text(&everything()).0.unwrap();
+    let own = |name: &str| {
+        let api = config.ticket_apis.iter().find(|api| api.name == name).unwrap();
+        let ticket_api::Kind::Whmcs(own) = &api.kind else { panic!("{name} is not of this kind") };
+        Whmcs { departments: Default::default(), default_department: None, ..(**own).clone() }
+    };
+    let secret = || Secret::new("pdm_secret_of_the_tests");
+    let native = whmcs::Native { accesskey: Some(secret()), ..whmcs::Native::new("ABCdef123") };
+    assert_eq!(own("whmcs"), Whmcs::new(whmcs::Profile::Native(native)));
+    let url = "https://apiv2.keliweb.it/oauth/token".parse().unwrap();
+    let keliweb = whmcs::Keliweb::new(url, "3", secret(), "reseller@example.com");
+    let keliweb = whmcs::Keliweb { list_path: Some("get-tickets".into()), ..keliweb };
+    assert_eq!(own("keliweb"), Whmcs::new(whmcs::Profile::Keliweb(Box::new(keliweb))));
+}
+
+#[test]
+fn whmcs_says_which_keys_its_profile_needs() {
+    let problems = |own: &str| {
+        let text = format!(
+            "[[ticket_api]]\nname='w'\nkind='whmcs'\nbase_url='https://a.example'\nkey={{env='K'}}\n{own}\n\
+             [telegram]\ntoken={{env='T'}}"
+        );
+        let problems = read_text(&text).0.map_or_else(|problems| problems.list, |_| Vec::new());
+        problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+    };
+    assert_eq!(problems("identifier='i'\nstaff_rule=['admin_nonempty']"), ["ticket_api.profile"]);
+    assert_eq!(problems("profile='native'"), ["ticket_api.identifier"]);
+    assert_eq!(problems("profile='native'\nidentifier='i'\noauth_url='x'"), ["ticket_api.oauth_url"]);
+    assert_eq!(
+        problems("profile='native'\nidentifier='i'\nserver_timezone='Mars'"),
+        ["ticket_api.server_timezone"]
+    );
+    let keliweb = "profile='keliweb'\noauth_url='https://a.example/t'\nclient_id='1'\nclient_secret={env='S'}\nuser='u'";
+    assert_eq!(problems(keliweb), ["ticket_api.departments"]);
+    let keliweb = format!("{keliweb}\ndepartments={{A=1}}");
+    assert_eq!(problems(&format!("{keliweb}\nclose_mode='update_ticket'")), ["ticket_api.close_mode"]);
+    assert_eq!(problems(&keliweb), Vec::<String>::new());
+}
+
+#[test]
 fn bad_files_are_refused_with_every_problem_at_once() {
     for (name, text) in corpus("invalid") {
         for text in [text.clone(), text.replace('\n', "\r\n")] {

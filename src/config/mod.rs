@@ -13,6 +13,7 @@ mod resolve;
 pub mod telegram;
 pub mod ticket_api;
 pub mod values;
+pub mod whmcs;
 
 #[cfg(test)]
 mod config_tests;
@@ -32,6 +33,7 @@ pub use problems::{Problem, Problems};
 pub use telegram::Telegram;
 pub use ticket_api::TicketApi;
 pub use values::{Address, ByteSize, SecretSource};
+pub use whmcs::Whmcs;
 
 use crate::runtime::Secret;
 use crate::runtime::secret::SecretError;

@@ -11,6 +11,7 @@ use super::i3d::{self, I3d};
 use super::paradarum::{self, Paradarum};
 use super::resolve::check_transport;
 use super::values::Word;
+use super::whmcs::{self, Whmcs};
 use crate::runtime::Secret;
 
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ pub enum Kind {
     Paradarum(Box<Paradarum>),
     Hostup(Box<Hostup>),
     I3d(Box<I3d>),
+    Whmcs(Box<Whmcs>),
 }
 
 /// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
@@ -73,10 +75,6 @@ impl PanelUrl {
 pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
-    if kind == KindName::Whmcs {
-        table.wrong("kind", "is not available in this version");
-        return None; // Its keys are not known here either, so nothing can be said about them.
-    }
     let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
     if let Some(url) = &base_url {
         check_transport(table, "base_url", url);
@@ -89,14 +87,21 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
     let panel_url = panel_url(table).or_else(|| panel.cloned());
     let desk_mails_customers = table.or("desk_mails_customers", true);
     let kind = match kind {
-        KindName::Hostup => Kind::Hostup(Box::new(hostup::read(table))),
-        KindName::I3d => Kind::I3d(Box::new(i3d::read(table))),
-        _ => Kind::Paradarum(Box::new(paradarum::read(table))),
+        KindName::Whmcs => {
+            let own = whmcs::read(table);
+            if !table.has("profile") {
+                return None; // Which keys there are depends on it.
+            }
+            own.map(|own| Kind::Whmcs(Box::new(own)))
+        }
+        KindName::Hostup => Some(Kind::Hostup(Box::new(hostup::read(table)))),
+        KindName::I3d => Some(Kind::I3d(Box::new(i3d::read(table)))),
+        KindName::Paradarum => Some(Kind::Paradarum(Box::new(paradarum::read(table)))),
     };
     table.finish();
     Some(TicketApi {
         name: name?,
-        kind,
+        kind: kind?,
         base_url: base_url?,
         key,
         poll,

@@ -33,6 +33,8 @@ pub struct Common {
 pub enum SetUpError {
     #[error("auth_header is no name of an HTTP header: {0:?}")]
     AuthHeader(String),
+    #[error("the settings are those of another profile of WHMCS")]
+    Profile,
     #[error("the HTTP client cannot be set up")]
     Client(#[from] reqwest::Error),
 }

@@ -12,6 +12,7 @@ pub mod paradarum;
 pub mod server_clock;
 pub mod upload;
 pub mod walk;
+pub mod whmcs;
 
 use std::time::Duration;
 

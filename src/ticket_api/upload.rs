@@ -6,20 +6,25 @@ use futures::StreamExt;
 use reqwest::multipart::Part;
 
 use super::{ApiError, Upload};
-use crate::runtime::byte_stream::exactly;
+use crate::runtime::byte_stream::{ByteStream, exactly};
 
-/// The file as a part of a form. Waits for its first bytes: a source that fails before anything was sent
-/// leaves nothing unknown.
-pub async fn part(file: Upload, patience: Duration) -> Result<Part, ApiError> {
-    let mut content = file.content;
+/// The file's content, of its announced size or failing. Waits for its first bytes: a source that fails
+/// before anything was sent leaves nothing unknown.
+pub async fn begun(file: &mut Upload, patience: Duration) -> Result<ByteStream, ApiError> {
+    let mut content = std::mem::replace(&mut file.content, futures::stream::empty().boxed());
     let first = tokio::time::timeout(patience, content.next()).await;
     let first = match first {
         Ok(Some(Err(error))) => return Err(unreadable(&file.name, &error.to_string())),
         Ok(first) => first,
         Err(_) => return Err(unreadable(&file.name, "its source is silent")),
     };
-    // Otherwise the form's end would be read as the file's, or the other way round.
-    let content = exactly(file.size, futures::stream::iter(first).chain(content).boxed());
+    // Otherwise what follows would be read as the file's, or the other way round.
+    Ok(exactly(file.size, futures::stream::iter(first).chain(content).boxed()))
+}
+
+/// The file as a part of a form.
+pub async fn part(mut file: Upload, patience: Duration) -> Result<Part, ApiError> {
+    let content = begun(&mut file, patience).await?;
     let name: String = file.name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
     let mime = file.mime.parse().unwrap_or(mime_guess::mime::APPLICATION_OCTET_STREAM);
     let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), file.size).file_name(name);

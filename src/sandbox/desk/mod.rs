@@ -14,6 +14,7 @@ mod hostup_tests;
 mod i3d;
 #[cfg(test)]
 mod i3d_tests;
+pub mod keliweb;
 mod ledger;
 mod lifecycle;
 mod options;
@@ -21,14 +22,13 @@ mod paradarum;
 mod records;
 mod staging;
 mod ticket;
+pub mod whmcs;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
@@ -77,11 +77,10 @@ impl DeskStandIn {
         let faults = Faults::default();
         let (router, dialect) = match ledger.options.dialect {
             Dialect::Paradarum => (paradarum::router(ledger.clone()), paradarum::FAULTS),
+            Dialect::Whmcs => (whmcs::router(ledger.clone()), whmcs::FAULTS),
+            Dialect::Keliweb => (keliweb::router(ledger.clone()), keliweb::FAULTS),
             Dialect::I3d => (i3d::router(ledger.clone()), i3d::FAULTS),
             Dialect::Hostup => (hostup::router(ledger.clone()), hostup::FAULTS),
-            Dialect::Whmcs | Dialect::Keliweb => {
-                (Router::new().fallback(|| async { StatusCode::NOT_IMPLEMENTED }), paradarum::FAULTS)
-            }
         };
         let served = faults::serve(at, router, faults.clone(), dialect).await;
         let served = Arc::new(served.map_err(|source| DeskError::Listen { at, source })?);

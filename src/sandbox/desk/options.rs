@@ -4,6 +4,8 @@ use jiff::SignedDuration;
 
 use super::hostup::options::HostupOptions;
 use super::i3d::options::I3dOptions;
+use super::keliweb::KeliwebOptions;
+use super::whmcs::options::WhmcsOptions;
 
 /// How the desk words its answers where nobody has seen the real ones.
 ///
@@ -41,6 +43,9 @@ pub struct DeskOptions {
     pub max_request_bytes: usize,
     /// The most rows of a page, whatever `pageSize` asks for.
     pub max_page_size: usize,
+    /// Keliweb's façade words tickets by these, too.
+    pub whmcs: WhmcsOptions,
+    pub keliweb: KeliwebOptions,
     pub i3d: I3dOptions,
     pub hostup: HostupOptions,
 }
@@ -94,6 +99,8 @@ impl Default for DeskOptions {
             max_file_bytes: 10_000_000,
             max_request_bytes: 11_000_000,
             max_page_size: 100,
+            whmcs: WhmcsOptions::default(),
+            keliweb: KeliwebOptions::default(),
             i3d: I3dOptions::default(),
             hostup: HostupOptions::default(),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+use super::keliweb::sessions::Sessions;
 use super::lifecycle::{self, Status};
 use super::options::Dialect;
 use super::staging::{Staged, Staging};
@@ -60,6 +61,7 @@ pub(super) enum Refusal {
 pub(super) struct Records {
     dialect: Dialect,
     pub(super) staging: Staging,
+    pub(super) sessions: Sessions,
     accounts: BTreeMap<i64, Account>,
     tickets: BTreeMap<TicketId, Ticket>,
     last_ticket: i64,
@@ -85,6 +87,7 @@ impl Records {
         Self {
             dialect,
             staging: Staging::default(),
+            sessions: Sessions::default(),
             accounts: BTreeMap::new(),
             tickets: BTreeMap::new(),
             last_ticket: 700,
@@ -101,6 +104,15 @@ impl Records {
 
     pub(super) fn account_of_key(&self, key: &str) -> Option<i64> {
         self.accounts.iter().find(|(_, account)| account.key.as_deref() == Some(key)).map(|(id, _)| *id)
+    }
+
+    /// The key of an account that the desk knows: `None` inside where it was taken back.
+    pub(super) fn key_of(&self, account: i64) -> Option<Option<&str>> {
+        self.accounts.get(&account).map(|account| account.key.as_deref())
+    }
+
+    pub(super) fn accounts(&self) -> impl DoubleEndedIterator<Item = i64> {
+        self.accounts.keys().copied()
     }
 
     pub(super) fn add_property(&mut self, account: i64, name: &str) -> i64 {

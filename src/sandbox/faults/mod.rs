@@ -4,6 +4,7 @@
 //! each connection carries a [`Line`], and cutting it resets the TCP connection before another byte of an
 //! answer leaves.
 
+mod by_body;
 mod line;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,6 +26,7 @@ use rand::{Rng, SeedableRng};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use by_body::{BY_BODY, ReadAhead};
 pub use line::{Line, Lines};
 
 /// The name that stands for every call in [`Faults::next`].
@@ -225,7 +227,8 @@ impl Chance {
 /// How one stand-in names its calls and words its errors.
 #[derive(Clone, Copy)]
 pub struct Dialect {
-    /// The call's name for [`Faults::next`], from the request's head.
+    /// The call's name for [`Faults::next`], from the request's head; [`BY_BODY`] where only the body tells, and
+    /// then it is asked once more, with the body as the extension [`ReadAhead`].
     pub call: fn(&Request) -> String,
     /// An error answer in the stand-in's own form; for 429 with the seconds to wait.
     pub refusal: fn(StatusCode, Option<u32>) -> Response,
@@ -271,14 +274,14 @@ async fn inject(
     request: Request,
     next: Next,
 ) -> Response {
-    let name = (dialect.call)(&request);
+    let (name, request) = by_body::name(dialect, request).await;
     let _open = faults.opens(&name);
     let Some(fault) = faults.decide(&name) else {
         return next.run(request).await;
     };
     if let Fault::HoldBefore(wait) = fault {
         // Once its body is read, a connection that ends ends this future, too.
-        let request = whole(request).await;
+        let (request, _) = by_body::read_ahead(request).await;
         tokio::time::sleep(wait).await;
         return next.run(request).await;
     }
@@ -318,17 +321,6 @@ fn instead(fault: Fault, dialect: Dialect) -> Response {
         }
         _ => StatusCode::OK.into_response(),
     }
-}
-
-/// The request with its body in memory; what does not arrive is left out.
-async fn whole(request: Request) -> Request {
-    let (parts, body) = request.into_parts();
-    let mut stream = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(Ok(chunk)) = stream.next().await {
-        bytes.extend_from_slice(&chunk);
-    }
-    Request::from_parts(parts, Body::from(bytes))
 }
 
 /// Reads the rest of a request, so that its sender gets to see the answer.

@@ -105,14 +105,6 @@ impl Counterpart for HostupDesk {
         Access { remote: ACCOUNT.to_string(), key: Some(Secret::new("hup_live_of_nobody")) }
     }
 
-    fn lists_properties(&self) -> bool {
-        false
-    }
-
-    fn property_refusal(&self) -> &'static str {
-        "The service is not yours."
-    }
-
     fn violations(&self) -> Vec<String> {
         self.0.violations()
     }

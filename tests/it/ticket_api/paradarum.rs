@@ -16,7 +16,7 @@ use ticket_bridge::ticket_api::{Access, Author, Found, Look, LookIn};
 
 use super::{Counterpart, Office, PATIENT, common, file, marker};
 
-const ACCOUNT: i64 = 12;
+pub(super) const ACCOUNT: i64 = 12;
 const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
 
 pub(super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
