@@ -227,8 +227,7 @@ fn stop_unopened(bridge: &Bridge) -> Result<(), StoreError> {
 
 /// One secret for each ticket API that may send hints.
 fn hints(config: &Config) -> Hints {
-    let common = config.http.as_ref().and_then(|http| http.hook_secret.clone());
-    let secret = |api: &crate::config::TicketApi| Some((ApiName::new(&api.name), common.clone()?));
+    let secret = |api: &crate::config::TicketApi| Some((ApiName::new(&api.name), api.hook_secret.clone()?));
     Hints::new(config.ticket_apis.iter().filter_map(secret))
 }
 

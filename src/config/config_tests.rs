@@ -183,6 +183,35 @@ fn the_defaults_of_both_profiles_of_whmcs_are_the_defaults() {
 }
 
 #[test]
+fn a_ticket_system_with_an_own_hook_secret_takes_no_hints_signed_with_the_common_one() {
+    let text = |http: &str, own: &str| {
+        let api = |name: &str, own: &str| {
+            format!("[[ticket_api]]\nname='{name}'\nkind='paradarum'\nbase_url='https://a.example'\n{own}\n")
+        };
+        let bot = "[telegram]\ntoken={env='T'}\nadmin_chat=-1\n";
+        format!("{bot}{http}{}{}", api("one", own), api("two", ""))
+    };
+    let secrets = |text: String| {
+        let config = read(&text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
+            SecretSource::Env(name) => Ok(Secret::new(name.clone())),
+            SecretSource::File(_) => Ok(Secret::new("file")),
+        });
+        let config = config.0.unwrap_or_else(|problems| panic!("{problems}"));
+        let word = |api: TicketApi| api.hook_secret.map(|secret| secret.expose().to_owned());
+        let warned: Vec<_> = config.warnings.into_iter().map(|problem| problem.key).collect();
+        (config.ticket_apis.into_iter().map(word).collect::<Vec<_>>(), warned)
+    };
+    let some = |word: &str| Some(word.to_owned());
+    let http = "[http]\nlisten='127.0.0.1:1'\n";
+    let common = format!("{http}hook_secret={{env='COMMON'}}\n");
+    let own = "hook_secret={env='OWN'}";
+    assert_eq!(secrets(text(&common, own)), (vec![some("OWN"), some("COMMON")], vec![]));
+    assert_eq!(secrets(text(&common, "")), (vec![some("COMMON"), some("COMMON")], vec![]));
+    assert_eq!(secrets(text(http, own)), (vec![some("OWN"), None], vec![]));
+    assert_eq!(secrets(text("", own)).1, ["ticket_api.hook_secret"], "no door for hints");
+}
+
+#[test]
 fn whmcs_says_which_keys_its_profile_needs() {
     let problems = |own: &str| {
         let text = format!(

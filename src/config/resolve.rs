@@ -41,6 +41,14 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         root.missing("telegram", "without [telegram] and [[mailbox]] there is nowhere to get messages from");
     }
 
+    let http = listener.as_ref().and_then(http::read);
+    check_hooks(root, &apis);
+    let unset = ticket_api::Unset {
+        timing: &timing,
+        panel: panel_url.as_ref(),
+        hook_secret: http.as_ref().and_then(|http| http.hook_secret.as_ref()),
+    };
+    let ticket_apis = apis.iter().filter_map(|table| ticket_api::read(table, unset)).collect();
     let read_mailboxes: Vec<_> = mailboxes.iter().map(|table| (table, mailbox::read(table))).collect();
     check_sources(&read_mailboxes);
     let config = Config {
@@ -51,11 +59,8 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         secret_key: secret_key(root),
         log,
         telegram: bot.as_ref().and_then(telegram::read),
-        http: listener.as_ref().and_then(http::read),
-        ticket_apis: apis
-            .iter()
-            .filter_map(|table| ticket_api::read(table, &timing, panel_url.as_ref()))
-            .collect(),
+        http,
+        ticket_apis,
         accounts: accounts.iter().filter_map(account::read).collect(),
         mailboxes: read_mailboxes.into_iter().filter_map(|(_, mailbox)| mailbox).collect(),
         timing,
@@ -229,6 +234,13 @@ fn check_guests(api: &Table<'_>, accounts: &[Table<'_>]) {
     let at_it = accounts.iter().filter(|account| account.get::<String>("ticket_api") == name);
     for account in at_it.filter(|account| account.get::<String>("id").as_deref() == Some(GUESTS)) {
         account.wrong("id", "stands for guests, for whom its [[ticket_api]] needs the table `contact`");
+    }
+}
+
+/// A hint needs a door.
+fn check_hooks(root: &Table<'_>, apis: &[Table<'_>]) {
+    for api in apis.iter().filter(|api| !root.has("http") && api.has("hook_secret")) {
+        api.warn("hook_secret", "is of no use without [http], where hints arrive");
     }
 }
 

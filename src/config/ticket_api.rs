@@ -32,6 +32,16 @@ pub struct TicketApi {
     pub panel_url: Option<PanelUrl>,
     /// The desk sends its own mails to customers, so the bridge need not.
     pub desk_mails_customers: bool,
+    /// Signs this system's hints, and no other's; without it its hooks are refused.
+    pub hook_secret: Option<Secret>,
+}
+
+/// What a ticket system gets that does not say it itself.
+#[derive(Clone, Copy)]
+pub(super) struct Unset<'a> {
+    pub(super) timing: &'a Timing,
+    pub(super) panel: Option<&'a PanelUrl>,
+    pub(super) hook_secret: Option<&'a Secret>,
 }
 
 /// Which adapter, with the keys that only it knows.
@@ -72,7 +82,7 @@ impl PanelUrl {
     }
 }
 
-pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
+pub(super) fn read(table: &Table<'_>, unset: Unset<'_>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
     let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
@@ -80,12 +90,13 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         check_transport(table, "base_url", url);
     }
     let key = table.get("key");
-    let poll = table.or("poll", poll_unset(kind, timing));
-    let settle = table.or("settle", timing.settle);
+    let poll = table.or("poll", poll_unset(kind, unset.timing));
+    let settle = table.or("settle", unset.timing.settle);
     let max_calls_per_second = table.or("max_calls_per_second", 5.0);
     let connections = table.or("connections", 8);
-    let panel_url = panel_url(table).or_else(|| panel.cloned());
+    let panel_url = panel_url(table).or_else(|| unset.panel.cloned());
     let desk_mails_customers = table.or("desk_mails_customers", true);
+    let hook_secret = table.get("hook_secret").or_else(|| unset.hook_secret.cloned());
     let kind = match kind {
         KindName::Whmcs => {
             let own = whmcs::read(table);
@@ -110,6 +121,7 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         connections,
         panel_url,
         desk_mails_customers,
+        hook_secret,
     })
 }
 
