@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod dovecot;
 mod email;
+mod hooks;
 mod mail_journey;
 mod postfix;
 mod staff_watch;
