@@ -178,7 +178,7 @@ async fn build(
         limits: config.limits.clone(),
         circuits: Circuits::new(Backoff::new(config.timing.retry_min, config.timing.retry_max)?),
     });
-    stop_unopened(&bridge)?;
+    bridge.know_keys()?;
     Ok(Built { bridge, telegram, mailboxes })
 }
 
@@ -213,14 +213,6 @@ async fn remember_accounts(store: &Store, config: &Config) -> Result<(), StoreEr
     }
     for changes in changes.chunks(ACCOUNTS_AT_ONCE) {
         store.apply(changes.to_vec()).await?;
-    }
-    Ok(())
-}
-
-/// Accounts whose own key cannot be opened are known to be stopped before anybody asks.
-fn stop_unopened(bridge: &Bridge) -> Result<(), StoreError> {
-    for account in bridge.store.accounts()?.iter().filter(|account| account.key.is_some()) {
-        bridge.access(account);
     }
     Ok(())
 }

@@ -313,6 +313,7 @@ impl World {
             settle: Duration::from_secs(60),
             poll: Timing::default().poll_hot,
             panel: None,
+            keys: None,
         };
         let telegram = Telegram {
             channel: self.telegram.clone(),

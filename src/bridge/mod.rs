@@ -31,6 +31,7 @@ pub mod held;
 pub mod hints;
 pub mod intake;
 pub mod interruption;
+pub mod keys;
 pub mod lanes;
 pub mod late;
 pub mod letters;

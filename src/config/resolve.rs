@@ -203,7 +203,7 @@ fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
 /// Where no request names an account, the key is the account: two that share one would see each other's tickets.
 fn check_shared_keys(api: &Table<'_>, accounts: &[Table<'_>]) {
     let name = api.get::<String>("name");
-    if name.is_none() || !key_is_the_account(api) {
+    if name.is_none() || !ticket_api::key_is_the_account(api) {
         return;
     }
     let mut keys: Vec<Secret> = Vec::new();
@@ -219,10 +219,6 @@ fn check_shared_keys(api: &Table<'_>, accounts: &[Table<'_>]) {
         }
         keys.push(key);
     }
-}
-
-fn key_is_the_account(api: &Table<'_>) -> bool {
-    api.get::<String>("kind").is_some_and(|kind| kind == "hostup" || kind == "i3d")
 }
 
 /// i3D.net takes guests' tickets by its contact form, which asks for more than a mail says.

@@ -74,6 +74,31 @@ impl Word for KindName {
     ];
 }
 
+impl Kind {
+    /// Whether no request names an account, so that two with one key would see each other's tickets.
+    pub fn key_is_the_account(&self) -> bool {
+        self.name().key_is_the_account()
+    }
+
+    fn name(&self) -> KindName {
+        match self {
+            Kind::Paradarum(_) => KindName::Paradarum,
+            Kind::Hostup(_) => KindName::Hostup,
+            Kind::I3d(_) => KindName::I3d,
+            Kind::Whmcs(_) => KindName::Whmcs,
+        }
+    }
+}
+
+impl KindName {
+    fn key_is_the_account(self) -> bool {
+        match self {
+            KindName::I3d | KindName::Hostup => true,
+            KindName::Paradarum | KindName::Whmcs => false,
+        }
+    }
+}
+
 impl PanelUrl {
     /// The link to one ticket. Ids come from the API and are escaped.
     pub fn of(&self, account: &str, ticket: &str) -> String {
@@ -123,6 +148,13 @@ pub(super) fn read(table: &Table<'_>, unset: Unset<'_>) -> Option<TicketApi> {
         desk_mails_customers,
         hook_secret,
     })
+}
+
+/// As [`Kind::key_is_the_account`], by what the table says.
+pub(super) fn key_is_the_account(table: &Table<'_>) -> bool {
+    let word = table.get::<String>("kind");
+    let kind = KindName::WORDS.iter().find(|(known, _)| word.as_deref() == Some(known));
+    kind.is_some_and(|(_, kind)| kind.key_is_the_account())
 }
 
 fn poll_unset(kind: KindName, timing: &Timing) -> Duration {
