@@ -10,7 +10,7 @@ use crate::{
     channel::Channel,
     config::{
         Limits, Timing,
-        mailbox::{Receipt, Unverified},
+        mailbox::{NewTickets, Receipt, Unverified},
         ticket_api::PanelUrl,
     },
     model::{
@@ -84,7 +84,7 @@ pub struct Mailbox {
     pub sender: String,
     /// The account that all its mail belongs to, or nothing to go by sender.
     pub account: Option<AccountName>,
-    pub topic: Option<String>,
+    pub new_tickets: NewTickets,
     pub unverified: Unverified,
     pub receipt: Receipt,
     pub admin_chat: Option<ChatId>,

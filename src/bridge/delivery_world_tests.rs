@@ -327,7 +327,7 @@ impl World {
             address: MailAddress::new("support@desk.example"),
             sender: "Support".into(),
             account: None,
-            topic: None,
+            new_tickets: Default::default(),
             unverified: Unverified::Quarantine,
             receipt: Receipt::Never,
             admin_chat: None,

@@ -38,6 +38,7 @@ pub mod letters;
 pub mod linking;
 pub mod loop_guard;
 pub mod membership;
+pub mod new_ticket;
 pub mod notes;
 mod observed;
 pub mod outcome;

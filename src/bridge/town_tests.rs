@@ -373,7 +373,7 @@ impl Town {
             address: MailAddress::new("support@example.com"),
             sender: "Example Support".to_owned(),
             account: None,
-            topic: None,
+            new_tickets: Default::default(),
             unverified: Unverified::Quarantine,
             receipt: Receipt::First,
             admin_chat: None,

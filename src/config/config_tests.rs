@@ -236,6 +236,28 @@ fn whmcs_says_which_keys_its_profile_needs() {
 }
 
 #[test]
+fn a_mailbox_wishes_for_a_priority_that_its_ticket_system_knows() {
+    let problems = |of_hostup: &str, mailbox: &str| {
+        let text = format!(
+            "[[ticket_api]]\nname='h'\nkind='hostup'\nbase_url='https://h.example'\nkey={{env='K'}}\n{of_hostup}\n\
+             [[ticket_api]]\nname='p'\nkind='paradarum'\nbase_url='https://p.example'\nkey={{env='K'}}\n\
+             [[account]]\nname='a'\nticket_api='h'\nid='1'\n[[account]]\nname='b'\nticket_api='p'\nid='1'\n\
+             [[mailbox]]\nname='m'\nmaildir='in'\noutbox_dir='out'\nfrom='a@b.example'\nunverified='mark'\n{mailbox}"
+        );
+        let problems = read_text(&text).0.map_or_else(|problems| problems.list, |_| Vec::new());
+        problems.into_iter().map(|problem| format!("{}: {}", problem.key, problem.text)).collect::<Vec<_>>()
+    };
+    let unknown = "mailbox.priority: expected one of low, medium, high, urgent, critical, found \"enormous\"";
+    assert_eq!(problems("", "account='a'\npriority='enormous'"), [unknown]);
+    assert_eq!(problems("", "priority='enormous'"), [unknown], "by sender, somebody's tickets go there");
+    assert_eq!(problems("", "account='a'\npriority='High'"), [""; 0]);
+    assert_eq!(problems("", "account='b'\npriority='enormous'"), [""; 0], "there is none at Paradarum");
+    let critical = "account='a'\npriority='critical'";
+    assert!(problems("", critical)[0].contains("needs critical_reason"));
+    assert_eq!(problems("critical_reason='Down.'", critical), [""; 0]);
+}
+
+#[test]
 fn bad_files_are_refused_with_every_problem_at_once() {
     for (name, text) in corpus("invalid") {
         for text in [text.clone(), text.replace('\n', "\r\n")] {

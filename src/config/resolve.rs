@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::account::EmailPattern;
 use super::defaults::{Limits, Timing};
 use super::file::Table;
+use super::hostup::Priority;
 use super::i3d::GUESTS;
 use super::mailbox::{Mailbox, Source};
 use super::problems::did_you_mean;
@@ -33,6 +34,9 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
     for api in &apis {
         check_shared_keys(api, &accounts);
         check_guests(api, &accounts);
+    }
+    for mailbox in &mailboxes {
+        check_priority(mailbox, &apis, &accounts);
     }
     if !root.has("ticket_api") {
         root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
@@ -237,6 +241,33 @@ fn check_guests(api: &Table<'_>, accounts: &[Table<'_>]) {
 fn check_hooks(root: &Table<'_>, apis: &[Table<'_>]) {
     for api in apis.iter().filter(|api| !root.has("http") && api.has("hook_secret")) {
         api.warn("hook_secret", "is of no use without [http], where hints arrive");
+    }
+}
+
+/// A priority is a word of the ticket systems that this mailbox's tickets go to. Those that know none ignore it.
+fn check_priority(mailbox: &Table<'_>, apis: &[Table<'_>], accounts: &[Table<'_>]) {
+    let Some(word) = mailbox.get::<String>("priority") else { return };
+    let named = |tables: &[Table<'_>], name: &str| {
+        tables.iter().position(|table| table.get::<String>("name").as_deref() == Some(name))
+    };
+    let only = mailbox.get::<String>("account").map(|account| {
+        let account = accounts.get(named(accounts, &account)?)?;
+        named(apis, &account.get::<String>("ticket_api")?)
+    });
+    let reached = apis.iter().enumerate().filter(|(number, _)| only.is_none_or(|only| only == Some(*number)));
+    let words: Vec<(&Table<'_>, Vec<&str>)> = reached
+        .map(|(_, api)| (api, ticket_api::priorities(api)))
+        .filter(|(_, words)| !words.is_empty())
+        .collect();
+    let knows = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(&word));
+    if !words.is_empty() && !words.iter().any(|(_, words)| knows(words)) {
+        let known: Vec<&str> = words.iter().flat_map(|(_, words)| words.iter().copied()).collect();
+        mailbox.wrong("priority", format!("expected one of {}, found {word:?}", known.join(", ")));
+    }
+    let is_critical = word.eq_ignore_ascii_case(Priority::Critical.word());
+    if is_critical && words.iter().any(|(api, words)| knows(words) && !api.has("critical_reason")) {
+        mailbox
+            .wrong("priority", "needs critical_reason in its [[ticket_api]], which the server wants with it");
     }
 }
 

@@ -97,6 +97,15 @@ impl KindName {
             KindName::Paradarum | KindName::Whmcs => false,
         }
     }
+
+    /// What a ticket's priority may be; nothing where tickets have none.
+    fn priorities(self) -> Vec<&'static str> {
+        match self {
+            KindName::Hostup => hostup::Priority::WORDS.iter().map(|(word, _)| *word).collect(),
+            KindName::Whmcs => whmcs::PRIORITIES.to_vec(),
+            KindName::Paradarum | KindName::I3d => Vec::new(),
+        }
+    }
 }
 
 impl PanelUrl {
@@ -152,9 +161,17 @@ pub(super) fn read(table: &Table<'_>, unset: Unset<'_>) -> Option<TicketApi> {
 
 /// As [`Kind::key_is_the_account`], by what the table says.
 pub(super) fn key_is_the_account(table: &Table<'_>) -> bool {
-    let word = table.get::<String>("kind");
-    let kind = KindName::WORDS.iter().find(|(known, _)| word.as_deref() == Some(known));
-    kind.is_some_and(|(_, kind)| kind.key_is_the_account())
+    kind_of(table).is_some_and(KindName::key_is_the_account)
+}
+
+/// What a mailbox's `priority` may be for tickets there; nothing where they have none.
+pub(super) fn priorities(table: &Table<'_>) -> Vec<&'static str> {
+    kind_of(table).map(KindName::priorities).unwrap_or_default()
+}
+
+fn kind_of(table: &Table<'_>) -> Option<KindName> {
+    let word = table.get::<String>("kind")?;
+    KindName::WORDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
 }
 
 fn poll_unset(kind: KindName, timing: &Timing) -> Duration {

@@ -9,6 +9,7 @@ mod dovecot;
 mod email;
 mod hooks;
 mod mail_journey;
+mod new_tickets;
 mod postfix;
 mod staff_watch;
 mod ticket_api;
