@@ -3,6 +3,7 @@
 
 mod backfill;
 mod bad_input;
+mod check;
 mod crash;
 mod damage;
 mod dovecot;

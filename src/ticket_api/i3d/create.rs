@@ -17,7 +17,7 @@ use crate::ticket_api::{Access, ApiError, NewTicket};
 
 /// So long categories are taken as known.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
-/// A create, and once more without each of what may be refused: two fields and a stale category.
+/// A create, and once more without each of what may be refused: two fields, a stale category, a department.
 const MOST_TRIES: u32 = 5;
 
 /// The categories, and when they were read.
