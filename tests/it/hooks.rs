@@ -151,7 +151,7 @@ stop_within = "3s"
         let asked = self.whmcs.wait_for(|desk| desk.find_text(question).first().copied(), PATIENCE);
         let (ticket, _) = asked.await.unwrap();
         // A hint before the bridge knows its own ticket's number would be left to the poll.
-        self.hears(person, &format!("#{ticket}")).await;
+        self.hears(person, "is open. Answers arrive here").await;
         self.whmcs.staff_replies(ticket, answer).unwrap();
         ticket
     }
