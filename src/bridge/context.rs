@@ -14,7 +14,7 @@ use crate::{
         ticket_api::PanelUrl,
     },
     model::{
-        ids::{AccountName, ApiName, BotId, ChatId, MailAddress, MailboxName},
+        ids::{AccountName, ApiName, BotId, ChatId, MailAddress, MailboxName, TicketId},
         place::Place,
         sealed::SealingKey,
         secret::InstanceSecret,
@@ -148,7 +148,7 @@ impl Parts {
     }
 
     /// The ticket's page for people.
-    pub fn panel_url(&self, api: &ApiName, remote: &str, ticket: &str) -> Option<String> {
+    pub fn panel_url(&self, api: &ApiName, remote: &str, ticket: &TicketId) -> Option<String> {
         self.apis.get(api)?.panel.as_ref().map(|panel| panel.of(remote, ticket))
     }
 }

@@ -19,7 +19,7 @@ use super::tokens::{Bearer, Tokens, User};
 use super::wire;
 use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number, undecodable};
 use crate::config::Whmcs as Settings;
-use crate::config::whmcs::{BodyForm, ClientIdMode, CloseMode, Keliweb as Own, Profile};
+use crate::config::whmcs::{BodyForm, ClientIdMode, Keliweb as Own, Profile};
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
@@ -89,11 +89,8 @@ impl TicketApi for Keliweb {
         self.call(Call::Write, &self.own.reply_path, account, fields, Some(files)).await.map(|_| None)
     }
 
-    async fn close(&self, account: &Access, ticket: &TicketId) -> Result<(), ApiError> {
-        if self.desk.settings.close_mode == CloseMode::Off {
-            return Err(ApiError::Unsupported("closing a ticket"));
-        }
-        self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
+    async fn close(&self, _: &Access, _: &TicketId) -> Result<(), ApiError> {
+        Err(ApiError::Unsupported("closing a ticket"))
     }
 
     /// There is nothing to call: the reply that follows opens it.

@@ -26,8 +26,8 @@ pub use native::Native;
 use super::calls::Calls;
 use super::common::Common;
 use super::{
-    Access, ApiError, Attachments, Capabilities, Files, Guest, NewReply, NewTicket, PageMark, Reopen, Ticket,
-    TicketId, Timestamp, Upload, upload,
+    Access, ApiError, Attachments, Capabilities, Close, Files, Guest, NewReply, NewTicket, PageMark, Reopen,
+    Ticket, TicketId, Timestamp, Upload, upload,
 };
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, PRIORITIES};
@@ -72,7 +72,11 @@ impl Desk {
             attachments: Attachments::Inside,
             drops_files: true,
             download: is_native,
-            close: settings.close_mode != CloseMode::Off,
+            close: match settings.close_mode {
+                CloseMode::UpdateTicket => Close::Call,
+                CloseMode::Reply => Close::Asking(settings.close_text.clone()),
+                CloseMode::Off => Close::No,
+            },
             reopen: Reopen::Call,
             list: is_native,
             active_list: is_native,
@@ -112,11 +116,6 @@ impl Desk {
         sign(&mut fields, client, reply.guest.as_ref())?;
         self.mark(&mut fields);
         Ok(fields)
-    }
-
-    /// The reply that asks staff to close a ticket.
-    fn farewell(&self) -> NewReply {
-        NewReply { text: self.settings.close_text.clone(), subject: String::new(), guest: None }
     }
 
     fn mark(&self, fields: &mut Fields) {

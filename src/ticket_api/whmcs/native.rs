@@ -129,10 +129,7 @@ impl TicketApi for Native {
                 let closed = self.desk.settings.status_closed.first().map_or("Closed", String::as_str);
                 self.set_status(account, ticket, closed).await
             }
-            CloseMode::Reply => {
-                self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
-            }
-            CloseMode::Off => Err(ApiError::Unsupported("closing a ticket")),
+            CloseMode::Reply | CloseMode::Off => Err(ApiError::Unsupported("closing a ticket")),
         }
     }
 

@@ -17,7 +17,7 @@ use ticket_bridge::sandbox::desk::keliweb::{
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect};
 use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::whmcs;
-use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Look, Scope, TicketApi};
+use ticket_bridge::ticket_api::{Access, ApiError, Close, Files, Found, Look, Scope, TicketApi};
 
 use super::paradarum::ACCOUNT;
 use super::{
@@ -137,20 +137,22 @@ async fn says_plainly_what_it_cannot_do() {
 
 #[tokio::test]
 async fn closing_asks_staff_or_is_off() {
-    let office = office(PATIENT).await;
-    let ticket = office.creates("Help", "Text").await;
-    office.api.close(&office.account, &ticket).await.unwrap();
-    let read = office.reads(&ticket).await;
-    let said: Vec<_> = read.messages.iter().map(|said| (said.by, said.text.as_str())).collect();
-    assert_eq!(said, [(Author::Customer, "Please close this ticket.")]);
-    office.closes_clean();
-    let off = |settings: &mut Settings, _: &mut Keliweb| settings.close_mode = CloseMode::Off;
-    let (office, _) = dressed(PATIENT, KeliwebOptions::default(), off).await;
-    assert!(!office.api.capabilities().close);
-    assert_eq!(kind(&office.api.close(&office.account, &ticket).await.unwrap_err()), "unsupported");
+    let set = |mode: CloseMode, words: &'static str| {
+        move |settings: &mut Settings, _: &mut Keliweb| {
+            (settings.close_mode, settings.close_text) = (mode, words.to_owned());
+        }
+    };
+    let asking = Close::Asking("Chiudete, per favore.".to_owned());
+    for (mode, expected) in [(CloseMode::Reply, asking), (CloseMode::Off, Close::No)] {
+        let (office, _) =
+            dressed(PATIENT, KeliwebOptions::default(), set(mode, "Chiudete, per favore.")).await;
+        assert_eq!(office.api.capabilities().close, expected);
+        let ticket = office.creates("Help", "Text").await;
+        assert_eq!(kind(&office.api.close(&office.account, &ticket).await.unwrap_err()), "unsupported");
+        office.closes_clean();
+    }
 }
 
-/// A reply opens a closed ticket, so that reopening needs no call of its own.
 #[tokio::test]
 async fn a_reply_opens_a_closed_ticket() {
     let office = office(PATIENT).await;
