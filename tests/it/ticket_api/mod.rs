@@ -840,7 +840,7 @@ fn new_tickets<'a>(since: Timestamp, is_known: &'a (dyn Fn(&TicketId) -> bool + 
 }
 
 fn new_ticket(subject: &str, text: &str) -> NewTicket {
-    NewTicket { subject: subject.to_owned(), text: text.to_owned(), topic: None, property: None, guest: None }
+    NewTicket { subject: subject.to_owned(), text: text.to_owned(), ..NewTicket::default() }
 }
 
 fn new_reply(text: &str) -> NewReply {
