@@ -73,18 +73,16 @@ impl Work<'_> {
     }
 }
 
-/// The files of these messages; where none says which message it belongs to, those that can be of them by
+/// The files of these messages; where nothing says which message it belongs to, those that can be of them by
 /// their date.
 fn candidates<'a>(
     detail: &'a Ticket,
     messages: &[&TicketMessageId],
     since: Timestamp,
 ) -> Vec<&'a TicketAttachment> {
-    let is_own = |file: &&TicketAttachment| file.message.as_ref().is_some_and(|id| messages.contains(&id));
-    let is_said = detail.attachments.iter().any(|file| is_own(&file));
-    let fits = |file: &&TicketAttachment| match is_said {
-        true => is_own(file),
-        false => file.created.is_none_or(|created| created >= since),
+    let fits = |file: &&TicketAttachment| match &file.message {
+        Some(id) if !messages.is_empty() => messages.contains(&id),
+        _ => file.created.is_none_or(|created| created >= since),
     };
     detail.attachments.iter().filter(fits).collect()
 }
