@@ -9,6 +9,7 @@ pub mod hostup;
 pub mod i3d;
 pub mod look;
 pub mod paradarum;
+pub mod request;
 pub mod server_clock;
 pub mod upload;
 pub mod walk;

@@ -17,18 +17,19 @@ use super::departments::Departments;
 use super::inline::Inline;
 use super::tokens::{Bearer, Tokens, User};
 use super::wire;
-use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number, undecodable};
+use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{BodyForm, ClientIdMode, CloseMode, Keliweb as Own, Profile};
+use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
-use crate::ticket_api::answers::{Answer, Call};
+use crate::ticket_api::answers::{Answer, Call, undecodable};
 use crate::ticket_api::calls::Calls;
 use crate::ticket_api::common::{Common, SetUpError};
 use crate::ticket_api::{
     Access, ApiError, Capabilities, Catalog, Created, Files, Found, Look, LookIn, NewReply, NewTicket,
-    PageMark, Scope, Ticket, TicketApi, TicketPage, look,
+    PageMark, Scope, Ticket, TicketApi, TicketPage, look, request,
 };
 
 /// The façade with all users that are spoken for there.
@@ -48,8 +49,7 @@ impl Keliweb {
         clock: Clock,
     ) -> Result<Self, SetUpError> {
         let Profile::Keliweb(own) = settings.profile.clone() else { return Err(SetUpError::Profile) };
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock.clone(), common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock.clone())?;
         let tokens = Tokens::new(token_dir, common.name.clone(), clock);
         let mut desk = Desk::new(common, settings, calls, false);
         desk.capabilities.list = own.list_path.is_some();
@@ -92,6 +92,10 @@ impl TicketApi for Keliweb {
         if self.desk.settings.close_mode == CloseMode::Off {
             return Err(ApiError::Unsupported("closing a ticket"));
         }
+        // Asking for what is done already would open it again.
+        if self.ticket(account, ticket).await?.status == TicketStatus::Closed {
+            return Ok(());
+        }
         self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
     }
 
@@ -117,13 +121,7 @@ impl TicketApi for Keliweb {
         let mut reached = Reached::read(from);
         // A page on which nothing is this client's does not end the list.
         for _ in 0..self.desk.common.max_pages {
-            let mut fields = vec![
-                ("limitstart", reached.start.to_string()),
-                ("limitnum", self.desk.settings.page_size.to_string()),
-            ];
-            if let Client::Number(number) = client {
-                fields.push(("clientid", number.to_string()));
-            }
+            let fields = self.desk.listing(&client, reached.start);
             let (body, server_date) = self.call(Call::Read, list, account, fields, None).await?;
             let page = wire::page(&body, &self.desk.settings, |row| client.owns(row)).map_err(undecodable)?;
             let next = reached.after(&page, 1);
@@ -267,9 +265,7 @@ impl Keliweb {
         if let Some(password) = &account.key {
             return Ok(User { name: &account.remote, password });
         }
-        let password = self.desk.common.key.as_ref();
-        let password = password.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
-        Ok(User { name: &self.own.user, password })
+        Ok(User { name: &self.own.user, password: request::key(&self.desk.common, account)? })
     }
 
     /// An account that logs in itself needs no number.

@@ -14,19 +14,20 @@ use url::Url;
 use super::departments::Departments;
 use super::file_answer::{self, FileAnswer};
 use super::wire::{self, FileAddress};
-use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number, undecodable};
+use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, Native as Own, Profile};
+use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
-use crate::ticket_api::answers::Call;
+use crate::ticket_api::answers::{Call, undecodable};
 use crate::ticket_api::calls::Calls;
 use crate::ticket_api::common::{Common, SetUpError};
 use crate::ticket_api::decoding::id;
 use crate::ticket_api::{
     Access, ApiError, Capabilities, Catalog, Created, Files, Found, Look, NewReply, NewTicket, PageMark,
-    Scope, Ticket, TicketApi, TicketPage, look, upload,
+    Scope, Ticket, TicketApi, TicketPage, look, request, upload,
 };
 
 const API: &str = "/includes/api.php";
@@ -48,8 +49,7 @@ impl Native {
         clock: Clock,
     ) -> Result<Self, SetUpError> {
         let Profile::Native(own) = settings.profile.clone() else { return Err(SetUpError::Profile) };
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock, common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock)?;
         let mut url = common.base_url.clone();
         if !url.path().ends_with(".php") {
             url.set_path(&format!("{}{API}", url.path().trim_end_matches('/')));
@@ -129,6 +129,8 @@ impl TicketApi for Native {
                 let closed = self.desk.settings.status_closed.first().map_or("Closed", String::as_str);
                 self.set_status(account, ticket, closed).await
             }
+            // Asking for what is done already would open it again.
+            CloseMode::Reply if self.ticket(account, ticket).await?.status == TicketStatus::Closed => Ok(()),
             CloseMode::Reply => {
                 self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
             }
@@ -189,8 +191,10 @@ impl TicketApi for Native {
         ticket: &TicketId,
         attachment: &AttachmentId,
     ) -> Result<ByteStream, ApiError> {
+        // The API's user may have any client's files: only the ticket tells whose they are.
+        let files = self.ticket(account, ticket).await?.attachments;
         let address = FileAddress::parse(attachment)
-            .filter(|file| file.kind != "ticket" || file.related.to_string() == ticket.as_str())
+            .filter(|_| files.iter().any(|file| file.id == *attachment))
             .ok_or_else(|| ApiError::NotFound("no file of this ticket".to_owned()))?;
         let fields = vec![
             ("relatedid", address.related.to_string()),
@@ -279,17 +283,12 @@ impl Native {
             let own = key.expose().split_once(':');
             return Ok(own.unwrap_or((self.own.identifier.as_str(), key.expose())));
         }
-        let key = self.desk.common.key.as_ref();
-        let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
+        let key = request::key(&self.desk.common, account)?;
         Ok((self.own.identifier.as_str(), key.expose()))
     }
 
     fn listing(&self, client: &Client, status: Option<&str>, start: usize) -> Fields {
-        let mut fields =
-            vec![("limitstart", start.to_string()), ("limitnum", self.desk.settings.page_size.to_string())];
-        if let Client::Number(number) = client {
-            fields.push(("clientid", number.to_string()));
-        }
+        let mut fields = self.desk.listing(client, start);
         fields.extend(status.map(|status| ("status", status.to_owned())));
         self.of_every_department(&mut fields);
         fields
