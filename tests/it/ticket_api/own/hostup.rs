@@ -1,56 +1,92 @@
-//! HostUp's office, and what only its contract leaves open.
+//! HostUp's offices, and what only its contract leaves open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use ticket_bridge::config;
-use ticket_bridge::model::conversation::TicketStatus;
-use ticket_bridge::model::ids::{AttachmentId, TicketId, TicketMessageId};
-use ticket_bridge::runtime::{Clock, Secret, tls};
-use ticket_bridge::sandbox::desk::{
-    self, Binding, DeskOptions, DeskStandIn, Dialect, HostupOptions, Opening,
-};
-use ticket_bridge::sandbox::faults::Fault;
+use ticket_bridge::config::ByteSize;
+use ticket_bridge::config::hostup::{Priority, Service};
+use ticket_bridge::model::ids::{AttachmentId, TicketId};
+use ticket_bridge::runtime::{Clock, tls};
+use ticket_bridge::sandbox::desk::{Binding, DeskOptions, DeskStandIn, Dialect, HostupOptions, Opening};
 use ticket_bridge::ticket_api::hostup::Hostup;
-use ticket_bridge::ticket_api::{
-    Access, ApiError, Author, Files, Found, Look, LookIn, NewTicket, Staged, TicketApi,
+use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, NewTicket, Scope, TicketApi};
+
+use super::super::disguise::{Disguise, in_front_of};
+use super::super::office::{
+    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
+    marker, new_ticket, with_key,
 };
 
-use super::{Counterpart, Office, PATIENT, common, file, kind, marker, new_reply, new_ticket};
-
-const ACCOUNT: i64 = 12;
 const KEY: &str = "hup_live_abcdefghijklmnopqrstu";
 const OTHER: i64 = 13;
 const OTHER_KEY: &str = "hup_live_of_somebody_else";
+const IDS: Ids = Ids { ticket: "tkt_", message: "tmsg_", property: "vps:", file: "tatt_" };
 
-struct HostupDesk(DeskStandIn);
-
-pub(super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
-    async move { dressed(patience, HostupOptions::default(), |_| {}).await.0 }.boxed()
+pub(in super::super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
+    dressed(patience, HostupOptions::default(), |_| {}).boxed()
 }
 
-async fn dressed(
-    patience: Duration,
-    hostup: HostupOptions,
-    set: impl FnOnce(&mut config::Hostup),
-) -> (Office, DeskStandIn) {
+/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
+pub(in super::super) fn office_in_another_dress(patience: Duration) -> BoxFuture<'static, Office> {
+    let options = HostupOptions {
+        binding: Binding::Field("attachments".to_owned()),
+        opening: Opening::BodyAndMessage,
+        nulls: true,
+        state_refusal: 400,
+        foreign_status: 403,
+        page: 2,
+        max_subject: 40,
+        ..HostupOptions::default()
+    };
+    let set = |settings: &mut config::Hostup| {
+        settings.reply_attachment_field = Some("attachments".to_owned());
+        settings.pin_upload = false;
+        settings.subject_max = 40;
+        settings.max_attachment_bytes = ByteSize(4_000_000);
+        settings.list_page = 2;
+    };
+    dressed(patience, options, set).boxed()
+}
+
+async fn dressed(patience: Duration, hostup: HostupOptions, set: impl FnOnce(&mut config::Hostup)) -> Office {
+    let desk = desk(hostup).await;
+    let url = desk.base_url();
+    at(desk, &url, patience, set)
+}
+
+async fn desk(hostup: HostupOptions) -> DeskStandIn {
     let options = DeskOptions { dialect: Dialect::Hostup, hostup, ..DeskOptions::default() };
     let desk = DeskStandIn::start(options).await.unwrap();
     desk.add_account(ACCOUNT, KEY);
     desk.add_account(OTHER, OTHER_KEY);
+    desk
+}
+
+/// The office whose adapter finds the desk at this address.
+fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::Hostup)) -> Office {
     let mut settings = config::Hostup { list_page: 3, ..config::Hostup::default() };
     set(&mut settings);
-    let api = adapter(&desk.base_url(), patience, settings);
-    let account = Access { remote: ACCOUNT.to_string(), key: None };
-    (Office { api: Arc::new(api), account, desk: Box::new(HostupDesk(desk.clone())) }, desk)
+    let ways = Ways {
+        key: KEY,
+        stranger: with_key("12", "hup_live_of_nobody"),
+        guests: None,
+        properties: Properties::Unlisted,
+        says_reply_id: true,
+        close: Close::Closes,
+        closed: Closed::Refuses,
+        refusals_of_key: 1,
+    };
+    let api = Arc::new(adapter(url, patience, settings));
+    Office { api, account: account(), desk: Desk::new(desk, IDS), ways }
 }
 
 fn adapter(url: &str, patience: Duration, settings: config::Hostup) -> Hostup {
@@ -58,132 +94,101 @@ fn adapter(url: &str, patience: Duration, settings: config::Hostup) -> Hostup {
     Hostup::new(common("hostup", url, KEY, patience), settings, &tls, Clock::real()).unwrap()
 }
 
-impl Counterpart for HostupDesk {
-    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId {
-        TicketMessageId::new(format!("tmsg_{}", self.0.staff_replies(number(ticket), text).unwrap()))
-    }
-
-    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]) {
-        let message = message.as_str().strip_prefix("tmsg_").unwrap().parse().unwrap();
-        self.0.staff_attaches(number(ticket), Some(desk::MessageId(message)), name, bytes).unwrap();
-    }
-
-    fn resolve(&self, ticket: &TicketId) {
-        self.0.staff_resolves(number(ticket)).unwrap();
-    }
-
-    fn lock(&self, ticket: &TicketId) {
-        self.0.staff_closes(number(ticket)).unwrap();
-    }
-
-    fn remove(&self, ticket: &TicketId) {
-        self.0.staff_removes(number(ticket)).unwrap();
-    }
-
-    fn age(&self, ticket: &TicketId, by: Duration) {
-        self.0.age(number(ticket), by).unwrap();
-    }
-
-    fn add_property(&self) -> (String, String) {
-        let id = self.0.add_property(ACCOUNT, "vps-1.example.com");
-        (format!("vps:{id}"), "vps-1.example.com".to_owned())
-    }
-
-    fn times(&self, text: &str) -> usize {
-        self.0.find_text(text).len()
-    }
-
-    fn fault(&self, call: &str, fault: Fault) {
-        self.0.faults().next(call, fault);
-    }
-
-    fn revoke_key(&self) {
-        self.0.revoke_key(ACCOUNT);
-    }
-
-    fn stranger(&self) -> Access {
-        Access { remote: ACCOUNT.to_string(), key: Some(Secret::new("hup_live_of_nobody")) }
-    }
-
-    fn violations(&self) -> Vec<String> {
-        self.0.violations()
-    }
+/// A ticket of somebody that was opened in the panel.
+fn opened_in_the_panel(office: &Office, account: i64) -> TicketId {
+    let ticket = office.desk.stand_in.staff_opens(account, "Theirs", "Text").unwrap();
+    TicketId::new(format!("tkt_{ticket}"))
 }
 
-fn number(ticket: &TicketId) -> desk::TicketId {
-    desk::TicketId(ticket.as_str().strip_prefix("tkt_").unwrap().parse().unwrap())
-}
-
-fn calls(desk: &DeskStandIn, name: &str) -> usize {
-    desk.calls().iter().filter(|call| call.name == name).count()
-}
-
-/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
+/// What new tickets get, where they say nothing else.
 #[tokio::test]
-async fn in_another_dress() {
-    let options = HostupOptions {
-        binding: Binding::Field("attachments".to_owned()),
-        files_at_root: true,
-        ascii_names: true,
-        opening: Opening::BodyAndMessage,
-        nulls: true,
-        state_refusal: 400,
-        foreign_status: 403,
-        page: 2,
-        ..HostupOptions::default()
-    };
-    let (office, desk) = dressed(PATIENT, options, |settings| {
-        settings.reply_attachment_field = Some("attachments".to_owned());
-        settings.pin_upload = false;
+async fn new_tickets_are_filed_as_configured() {
+    let office = dressed(PATIENT, HostupOptions::default(), |settings| {
         settings.default_department = Some("VPS".to_owned());
-        settings.default_priority = config::hostup::Priority::Critical;
+        settings.default_priority = Priority::Critical;
         settings.critical_reason = Some("The shop is down.".to_owned());
+        settings.default_service = Service::Vps;
     })
     .await;
-    let ticket = office.creates("Help", "Text").await;
-    let filed = desk.ticket(number(&ticket)).unwrap();
+    let (property, _) = office.desk.adds_property();
+    let property = property.strip_prefix("vps:").map(str::to_owned);
+    let ticket = office.opens(&NewTicket { property: property.clone(), ..new_ticket("Help", "Text") }).await;
+    let filed = office.desk.filed(&ticket);
     assert_eq!((filed.department.as_deref(), filed.priority.as_deref()), (Some("vps"), Some("critical")));
-    let opened = office.reads(&ticket).await;
-    assert_eq!((opened.text.as_str(), opened.messages.len()), ("Text", 0), "the opening is one, not two");
-    let id = office.stages(&ticket, file("ä.txt", b"hello".to_vec())).await.unwrap();
-    let staged = Files::Staged(vec![Staged { id, name: "ä.txt".to_owned() }]);
-    office.api.reply(&office.account, &ticket, &new_reply("See"), staged).await.unwrap();
-    let staff = office.desk.staff_replies(&ticket, "We look.");
-    let read = office.reads(&ticket).await;
-    let by: Vec<_> = read.messages.iter().map(|message| (message.by, message.text.as_str())).collect();
-    assert_eq!(by, [(Author::Customer, "See"), (Author::Staff, "We look.")]);
-    assert_eq!((&read.messages[1].id, read.attachments[0].name.as_str()), (&staff, "_.txt"));
-    for _ in 0..2 {
-        office.api.close(&office.account, &ticket).await.unwrap();
-    }
-    let reply = office.api.reply(&office.account, &ticket, &new_reply("Hello?"), Files::None).await;
-    assert_eq!(kind(&reply.unwrap_err()), "locked");
-    office.api.reopen(&office.account, &ticket).await.unwrap();
-    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Open);
+    assert_eq!(filed.property.map(|(id, _)| id.to_string()), property);
     office.closes_clean();
 }
 
+/// A path that is nowhere named, and how customers' texts are kept.
 #[tokio::test]
-async fn what_staff_closed_for_good_stays_locked() {
-    let (office, desk) = dressed(PATIENT, HostupOptions::default(), |_| {}).await;
+async fn what_is_assumed_of_closing_and_replying_is_a_key() {
+    let desk = desk(HostupOptions::default()).await;
+    let disguise = Disguise {
+        paths: vec![(
+            Method::POST,
+            "/api/v2/support/tickets/{id}/actions/close",
+            "/api/v2/support/tickets/{id}/close",
+        )],
+        ..Disguise::default()
+    };
+    let front = in_front_of(&desk, disguise).await;
+    let office = at(desk, &front.url, PATIENT, |settings| {
+        settings.close_path = "/support/tickets/{id}/close".to_owned();
+        settings.send_encrypted = true;
+        settings.list_page = 7;
+    });
     let ticket = office.creates("Help", "Text").await;
-    desk.staff_force_closes(number(&ticket)).unwrap();
-    assert_eq!(kind(&office.api.reopen(&office.account, &ticket).await.unwrap_err()), "locked");
+    office.replies(&ticket, "The password is tulip.").await;
+    assert!(office.desk.filed(&ticket).messages[0].encrypted);
+    office.api.close(&office.account, &ticket).await.unwrap();
+    assert_eq!(office.lists(Scope::All).await.unwrap(), [ticket]);
+    assert!(front.seen().iter().any(|call| call.contains("limit=7")));
+    office.closes_clean();
+}
+
+/// The files of a message may be found at its ticket alone, under another name than they were sent with.
+#[tokio::test]
+async fn files_at_the_root_and_under_names_that_the_server_made() {
+    let options = HostupOptions { files_at_root: true, ascii_names: true, ..HostupOptions::default() };
+    let office = dressed(PATIENT, options, |_| {}).await;
+    let ticket = office.creates("Help", "Text").await;
+    office.replies_with(&ticket, vec![file("ä.txt", b"hello".to_vec())]).await.unwrap();
+    let files = office.reads(&ticket).await.attachments;
+    assert_eq!((files[0].name.as_str(), &files[0].message), ("_.txt", &None));
+    let unnamed = HostupOptions { null_file_names: true, ..HostupOptions::default() };
+    let office = dressed(PATIENT, unnamed, |_| {}).await;
+    let ticket = office.creates_with(vec![file("a.txt", vec![1])]).await;
+    let files = office.reads(&ticket).await.attachments;
+    assert!(files[0].name.starts_with("file-tatt_") && files[0].name.ends_with(".txt"), "{files:?}");
+    office.closes_clean();
+}
+
+/// Customers need not be shown what no person wrote.
+#[tokio::test]
+async fn automatic_messages_are_left_out_where_so_configured() {
+    let quiet = |settings: &mut config::Hostup| settings.forward_automation = false;
+    let office = dressed(PATIENT, HostupOptions::default(), quiet).await;
+    let ticket = office.creates("Help", "Text").await;
+    office.desk.stand_in.automation_replies(office.desk.number(&ticket), "This closes tomorrow.").unwrap();
+    assert!(office.reads(&ticket).await.messages.is_empty());
     office.closes_clean();
 }
 
 #[tokio::test]
 async fn encrypted_and_automatic_messages() {
-    let (office, desk) = dressed(PATIENT, HostupOptions::default(), |_| {}).await;
+    let office = office(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
-    desk.staff_replies_encrypted(number(&ticket), "The password is tulip.").unwrap();
-    desk.automation_replies(number(&ticket), "This closes tomorrow.").unwrap();
+    office
+        .desk
+        .stand_in
+        .staff_replies_encrypted(office.desk.number(&ticket), "The password is tulip.")
+        .unwrap();
+    office.desk.stand_in.automation_replies(office.desk.number(&ticket), "This closes tomorrow.").unwrap();
     let messages = office.reads(&ticket).await.messages;
     assert_eq!((messages[0].in_panel_only, messages[0].text.as_str()), (true, ""));
     assert_eq!((messages[1].by, messages[1].author.as_deref()), (Author::Staff, Some("Automatic message")));
     // What cannot be read was not ours: the look is complete.
-    let look = Look { markers: &[marker("lost")], place: LookIn::Replies(&ticket) };
-    assert_eq!(office.api.find_by_marker(&office.account, look).await.unwrap(), Found::Absent);
+    assert_eq!(office.looks_for_reply(&marker("lost"), &ticket).await.unwrap(), Found::Absent);
     office.closes_clean();
 }
 
@@ -191,19 +196,19 @@ async fn encrypted_and_automatic_messages() {
 async fn an_account_without_uploads_is_told_from_missing_tickets_and_bad_keys() {
     for status in [403, 404] {
         let options = HostupOptions { upload_refusal: Some(status), ..HostupOptions::default() };
-        let (office, desk) = dressed(PATIENT, options, |_| {}).await;
+        let office = dressed(PATIENT, options, |_| {}).await;
         let ticket = office.creates("Help", "Text").await;
         let gone = TicketId::new("tkt_4711");
-        let missing = office.stages(&gone, file("a.txt", vec![1])).await.unwrap_err();
-        assert_eq!(kind(&missing), "not found", "{status}");
+        let stages =
+            async |ticket: &TicketId| office.stages(Some(ticket), vec![file("a.txt", vec![1])]).await;
+        assert_eq!(failed(stages(&gone).await), "not found", "{status}");
         for _ in 0..3 {
-            let refused = office.stages(&ticket, file("a.txt", vec![1])).await.unwrap_err();
-            assert_eq!(kind(&refused), "unsupported", "{status}");
+            assert_eq!(failed(stages(&ticket).await), "unsupported", "{status}");
         }
-        assert_eq!(calls(&desk, "upload"), 2, "it is remembered");
-        let other = Access { remote: "1".to_owned(), key: Some(Secret::new("nobody's")) };
-        let unknown = office.api.stage(&other, Some(&ticket), file("a.txt", vec![1])).await.unwrap_err();
-        assert_eq!(kind(&unknown), "unauthorized", "{status}");
+        assert_eq!(office.desk.calls("upload"), 2, "it is remembered");
+        let stranger = &office.ways.stranger;
+        let unknown = office.api.stage(stranger, Some(&ticket), file("a.txt", vec![1])).await;
+        assert_eq!(failed(unknown), "unauthorized", "{status}");
         office.closes_clean();
     }
 }
@@ -216,9 +221,8 @@ async fn a_missing_scope_is_named() {
         ("read:support", ["write:support", "read:account"]),
     ] {
         let scopes = others.map(str::to_owned).into();
-        let (office, desk) =
-            dressed(PATIENT, HostupOptions { scopes, ..HostupOptions::default() }, |_| {}).await;
-        let ticket = TicketId::new(format!("tkt_{}", desk.staff_opens(ACCOUNT, "Help", "Text").unwrap()));
+        let office = dressed(PATIENT, HostupOptions { scopes, ..HostupOptions::default() }, |_| {}).await;
+        let ticket = opened_in_the_panel(&office, ACCOUNT);
         let (api, account) = (&office.api, &office.account);
         let ended = match missing {
             "read:account" => vec![
@@ -227,12 +231,12 @@ async fn a_missing_scope_is_named() {
             ],
             "write:support" => vec![
                 api.create(account, &new_ticket("Help", "Text"), Files::None).await.map(drop),
-                api.reply(account, &ticket, &new_reply("Hello?"), Files::None).await.map(drop),
+                office.tries_to_reply(&ticket, "Hello?").await.map(drop),
                 api.close(account, &ticket).await,
-                office.brings(&ticket, file("a.txt", vec![1])).await,
+                office.replies_with(&ticket, vec![file("a.txt", vec![1])]).await,
             ],
             _ => vec![
-                api.tickets(account, super::Scope::All, None).await.map(drop),
+                api.tickets(account, Scope::All, None).await.map(drop),
                 api.ticket(account, &ticket).await.map(drop),
             ],
         };
@@ -250,20 +254,20 @@ async fn a_missing_scope_is_named() {
 async fn a_ticket_of_somebody_else_is_not_found() {
     for foreign_status in [403, 404] {
         let options = HostupOptions { foreign_status, ..HostupOptions::default() };
-        let (office, desk) = dressed(PATIENT, options, |_| {}).await;
-        let theirs = TicketId::new(format!("tkt_{}", desk.staff_opens(OTHER, "Theirs", "Text").unwrap()));
+        let office = dressed(PATIENT, options, |_| {}).await;
+        let theirs = opened_in_the_panel(&office, OTHER);
         let (api, account) = (&office.api, &office.account);
         for ended in [
             api.ticket(account, &theirs).await.map(drop),
-            api.reply(account, &theirs, &new_reply("Hello?"), Files::None).await.map(drop),
+            office.tries_to_reply(&theirs, "Hello?").await.map(drop),
             api.close(account, &theirs).await,
             api.reopen(account, &theirs).await,
-            office.brings(&theirs, file("a.txt", vec![1])).await,
+            office.replies_with(&theirs, vec![file("a.txt", vec![1])]).await,
             api.download(account, &theirs, &AttachmentId::new("tatt_1")).await.map(drop),
         ] {
-            assert_eq!(kind(&ended.unwrap_err()), "not found", "{foreign_status}");
+            assert_eq!(failed(ended), "not found", "{foreign_status}");
         }
-        assert_eq!(desk.find_text("Hello?"), []);
+        assert_eq!(office.desk.times("Hello?"), 0);
         office.closes_clean();
     }
 }

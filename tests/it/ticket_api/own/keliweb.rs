@@ -1,58 +1,107 @@
-//! The office of Keliweb's façade, and what only its contract leaves open.
+//! The offices of Keliweb's façade, and what only its contract leaves open.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::http::Method;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ticket_bridge::config::Whmcs as Settings;
-use ticket_bridge::config::whmcs::{BodyForm, CloseMode, Keliweb, Profile};
-use ticket_bridge::model::ids::{AttachmentId, TicketId, TicketMessageId};
+use ticket_bridge::config::whmcs::{BodyForm, ClientIdMode, CloseMode, Keliweb, Profile};
+use ticket_bridge::config::{ByteSize, Whmcs as Settings};
 use ticket_bridge::runtime::{Clock, Secret, tls};
 use ticket_bridge::sandbox::desk::keliweb::{
     CLIENT_ID, CLIENT_SECRET, KeliwebBody, KeliwebOptions, user_name,
 };
+use ticket_bridge::sandbox::desk::whmcs::options::{EmptyLists, Ids as IdForm, StaffMark, WhmcsOptions};
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect};
 use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::whmcs;
-use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Look, Scope, TicketApi};
+use ticket_bridge::ticket_api::{ApiError, Files, TicketApi};
 
-use super::paradarum::ACCOUNT;
-use super::{
-    ANY_TIME, Counterpart, Office, PATIENT, common, file, kind, marker, new_reply, new_ticket, new_tickets,
+use super::super::disguise::{Disguise, in_front_of};
+use super::super::office::{
+    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
+    new_ticket, with_key,
 };
 
 const PASSWORD: &str = "correct horse & battery";
 
-pub(super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
-    async move { dressed(patience, KeliwebOptions::default(), |_, _| {}).await.0 }.boxed()
+pub(in super::super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
+    async move { dressed(patience, DeskOptions::default(), |_, _| {}).await }.boxed()
+}
+
+/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
+pub(in super::super) fn office_in_another_dress(patience: Duration) -> BoxFuture<'static, Office> {
+    let options = DeskOptions {
+        keliweb: KeliwebOptions {
+            body: KeliwebBody::Urlencoded,
+            has_list: true,
+            ..KeliwebOptions::default()
+        },
+        whmcs: WhmcsOptions {
+            ids: IdForm::Ints,
+            empty_lists: EmptyLists::Text,
+            single_as_object: true,
+            staff_mark: StaffMark::Requestor,
+            escapes_entities: true,
+            attachment_name_key: "filename".to_owned(),
+            ..WhmcsOptions::default()
+        },
+        ..DeskOptions::default()
+    };
+    let set = |settings: &mut Settings, own: &mut Keliweb| {
+        own.body = BodyForm::Form;
+        own.list_path = Some("get-tickets".to_owned());
+        own.client_id_mode = ClientIdMode::Fixed;
+        own.empty_attachments = true;
+        settings.attachment_name_key = "filename".to_owned();
+        settings.max_attachment_bytes = ByteSize(4_000_000);
+        settings.subject_max = 40;
+        settings.page_size = 3;
+    };
+    async move { dressed(patience, options, set).await }.boxed()
 }
 
 async fn dressed(
     patience: Duration,
-    keliweb: KeliwebOptions,
+    options: DeskOptions,
     set: impl FnOnce(&mut Settings, &mut Keliweb),
-) -> (Office, Arc<DeskStandIn>) {
-    let options = DeskOptions { dialect: Dialect::Keliweb, keliweb, ..DeskOptions::default() };
-    let desk = DeskStandIn::start(options).await.unwrap();
+) -> Office {
+    let desk = desk(options).await;
+    let url = desk.base_url();
+    let api = Arc::new(adapter(&url, patience, token_dir(), set));
+    at(desk, api)
+}
+
+async fn desk(options: DeskOptions) -> DeskStandIn {
+    let desk = DeskStandIn::start(DeskOptions { dialect: Dialect::Keliweb, ..options }).await.unwrap();
     desk.add_account(ACCOUNT, PASSWORD);
-    let desk = Arc::new(desk);
-    let api = adapter(&desk, patience, token_dir(), set);
-    let account = Access { remote: ACCOUNT.to_string(), key: None };
-    let office = Office { api: Arc::new(api), account, desk: Box::new(Arc::clone(&desk)) };
-    (office, desk)
+    desk
+}
+
+fn at(desk: DeskStandIn, api: Arc<whmcs::Keliweb>) -> Office {
+    let ways = Ways {
+        key: PASSWORD,
+        stranger: with_key("nobody@keli.example", "nothing"),
+        guests: None,
+        properties: Properties::Unlisted,
+        says_reply_id: false,
+        close: Close::Asks("Please close this ticket."),
+        closed: Closed::Opens,
+        refusals_of_key: 2,
+    };
+    Office { api, account: account(), desk: Desk::new(desk, Ids::default()), ways }
 }
 
 fn adapter(
-    desk: &DeskStandIn,
+    desk: &str,
     patience: Duration,
     tokens: PathBuf,
     set: impl FnOnce(&mut Settings, &mut Keliweb),
 ) -> whmcs::Keliweb {
-    let base = desk.base_url();
-    let base = base.trim_end_matches('/');
+    let base = desk.trim_end_matches('/');
     let oauth_url = format!("{base}/oauth/token").parse().unwrap();
     let mut own = Keliweb::new(oauth_url, CLIENT_ID, Secret::new(CLIENT_SECRET), user_name(ACCOUNT));
     let mut settings = Settings::new(Profile::Keliweb(Box::new(own.clone())));
@@ -70,113 +119,63 @@ fn token_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// The suite's hand on a desk that a test holds, too.
-impl Counterpart for Arc<DeskStandIn> {
-    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId {
-        Counterpart::staff_replies(&**self, ticket, text)
-    }
-
-    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]) {
-        Counterpart::staff_attaches(&**self, ticket, message, name, bytes);
-    }
-
-    fn resolve(&self, ticket: &TicketId) {
-        Counterpart::resolve(&**self, ticket);
-    }
-
-    fn lock(&self, ticket: &TicketId) {
-        Counterpart::lock(&**self, ticket);
-    }
-
-    fn remove(&self, ticket: &TicketId) {
-        Counterpart::remove(&**self, ticket);
-    }
-
-    fn age(&self, ticket: &TicketId, by: Duration) {
-        Counterpart::age(&**self, ticket, by);
-    }
-
-    fn add_property(&self) -> (String, String) {
-        Counterpart::add_property(&**self)
-    }
-
-    fn times(&self, text: &str) -> usize {
-        Counterpart::times(&**self, text)
-    }
-
-    fn fault(&self, call: &str, fault: Fault) {
-        Counterpart::fault(&**self, call, fault);
-    }
-
-    fn revoke_key(&self) {
-        Counterpart::revoke_key(&**self);
-    }
-
-    fn violations(&self) -> Vec<String> {
-        Counterpart::violations(&**self)
-    }
-}
-
-fn logins(desk: &DeskStandIn) -> usize {
-    desk.calls().iter().filter(|call| call.name == "token").count()
-}
-
+/// All paths have other names here, and what goes with each call is as configured.
 #[tokio::test]
-async fn says_plainly_what_it_cannot_do() {
-    let office = office(PATIENT).await;
-    let can = office.api.capabilities().clone();
-    assert!(!can.list && !can.active_list && !can.download);
-    let ticket = office.creates("Help", &format!("Text · {}", marker("lost"))).await;
-    let listed = office.api.tickets(&office.account, Scope::All, None).await.unwrap_err();
-    let file = office.api.download(&office.account, &ticket, &AttachmentId::new("ticket:1:0")).await;
-    assert_eq!([kind(&listed), kind(&file.map(drop).unwrap_err())], ["unsupported"; 2]);
-    let look = Look { markers: &[marker("lost")], place: new_tickets(ANY_TIME, &|_| false) };
-    assert_eq!(office.api.find_by_marker(&office.account, look).await.unwrap(), Found::CannotKnow);
-    office.closes_clean();
-}
-
-#[tokio::test]
-async fn closing_asks_staff_or_is_off() {
-    let office = office(PATIENT).await;
+async fn each_name_that_is_assumed_is_a_key() {
+    let desk = desk(DeskOptions::default()).await;
+    let path = |inner, outer| (Method::POST, inner, outer);
+    let paths = vec![
+        path("/oauth/token", "/login"),
+        path("/api/v2/keliweb/open-ticket", "/api/v2/keliweb/open"),
+        path("/api/v2/keliweb/get-ticket", "/api/v2/keliweb/get"),
+        path("/api/v2/keliweb/add-ticket-reply", "/api/v2/keliweb/reply"),
+    ];
+    let front = in_front_of(&desk, Disguise { paths, ..Disguise::default() }).await;
+    let login = format!("{}/login", front.url).parse().unwrap();
+    let api = adapter(&front.url, PATIENT, token_dir(), |settings, own| {
+        own.oauth_url = login;
+        own.open_path = "open".to_owned();
+        own.get_path = "get".to_owned();
+        own.reply_path = "reply".to_owned();
+        own.empty_attachments = true;
+        own.client_id_mode = ClientIdMode::Fixed;
+        settings.close_text = "Bitte schließen.".to_owned();
+        settings.default_department = Some("Sales".to_owned());
+    });
+    let office = at(desk, Arc::new(api));
     let ticket = office.creates("Help", "Text").await;
+    assert_eq!(office.desk.filed(&ticket).department.as_deref(), Some("2"));
     office.api.close(&office.account, &ticket).await.unwrap();
-    let read = office.reads(&ticket).await;
-    let said: Vec<_> = read.messages.iter().map(|said| (said.by, said.text.as_str())).collect();
-    assert_eq!(said, [(Author::Customer, "Please close this ticket.")]);
+    assert_eq!(office.reads(&ticket).await.messages[0].text, "Bitte schließen.");
+    let seen = front.seen();
+    assert!(seen.iter().all(|call| !call.contains("clientid")), "the login says it");
+    assert!(seen.iter().any(|call| call.contains("name=\"attachments\"\r\n\r\n[]")), "{seen:?}");
     office.closes_clean();
-    let off = |settings: &mut Settings, _: &mut Keliweb| settings.close_mode = CloseMode::Off;
-    let (office, _) = dressed(PATIENT, KeliwebOptions::default(), off).await;
-    assert!(!office.api.capabilities().close);
-    assert_eq!(kind(&office.api.close(&office.account, &ticket).await.unwrap_err()), "unsupported");
 }
 
-/// A reply opens a closed ticket, so that reopening needs no call of its own.
 #[tokio::test]
-async fn a_reply_opens_a_closed_ticket() {
-    let office = office(PATIENT).await;
+async fn closing_is_off_where_so_configured() {
+    let off = |settings: &mut Settings, _: &mut Keliweb| settings.close_mode = CloseMode::Off;
+    let office = dressed(PATIENT, DeskOptions::default(), off).await;
     let ticket = office.creates("Help", "Text").await;
-    office.desk.lock(&ticket);
-    office.api.reopen(&office.account, &ticket).await.unwrap();
-    office.replies(&ticket, "It is back").await;
-    assert_eq!(office.reads(&ticket).await.status, ticket_bridge::model::conversation::TicketStatus::Open);
-    office.closes_clean();
+    assert!(!office.api.capabilities().close);
+    assert_eq!(failed(office.api.close(&office.account, &ticket).await), "unsupported");
 }
 
 #[tokio::test]
 async fn a_token_that_ended_is_renewed_and_the_call_made_again() {
-    let options = KeliwebOptions { calls_per_access: Some(2), ..KeliwebOptions::default() };
-    let (office, desk) = dressed(PATIENT, options, |_, _| {}).await;
+    let keliweb = KeliwebOptions { calls_per_access: Some(2), ..KeliwebOptions::default() };
+    let office = dressed(PATIENT, DeskOptions { keliweb, ..DeskOptions::default() }, |_, _| {}).await;
     let ticket = office.creates("Help", "Text").await;
     for n in 0..5 {
         office.replies(&ticket, &format!("Number {n}")).await;
     }
     assert_eq!(office.reads(&ticket).await.messages.len(), 5, "each once");
-    assert_eq!(logins(&desk), 4);
+    assert_eq!(office.desk.calls("token"), 4);
     // A file cannot be read twice: the bridge brings it again.
-    let files = || Files::Inside(vec![file("a.txt", vec![1])]);
     let mut refused = 0;
     for _ in 0..4 {
-        match office.api.reply(&office.account, &ticket, &new_reply("File"), files()).await {
+        match office.replies_with(&ticket, vec![file("a.txt", vec![1])]).await {
             Ok(_) => {}
             Err(ApiError::Retry { .. }) => refused += 1,
             Err(error) => panic!("{error:?}"),
@@ -190,62 +189,42 @@ async fn a_token_that_ended_is_renewed_and_the_call_made_again() {
 
 #[tokio::test]
 async fn many_calls_at_once_log_in_once() {
-    let (office, desk) = dressed(PATIENT, KeliwebOptions::default(), |_, _| {}).await;
+    let office = office(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
-    desk.faults().next("detail", Fault::Status(401));
+    office.desk.fault("detail", Fault::Status(401));
     let calls = (0..8).map(|_| office.reads(&ticket));
     futures::future::join_all(calls).await;
-    assert_eq!(logins(&desk), 2, "one at first, one after the refusal");
+    assert_eq!(office.desk.calls("token"), 2, "one at first, one after the refusal");
     office.closes_clean();
 }
 
 #[tokio::test]
 async fn tokens_outlive_the_process_and_a_dead_refresh_token_is_no_end() {
-    let (_, desk) = dressed(PATIENT, KeliwebOptions::default(), |_, _| {}).await;
-    let account = Access { remote: ACCOUNT.to_string(), key: None };
+    let office = office(PATIENT).await;
+    let url = office.desk.stand_in.base_url();
     let dir = token_dir();
     for n in 0..3 {
-        let api = adapter(&desk, PATIENT, dir.clone(), |_, _| {});
-        api.create(&account, &new_ticket(&format!("Run {n}"), "Text"), Files::None).await.unwrap();
+        let api = adapter(&url, PATIENT, dir.clone(), |_, _| {});
+        api.create(&account(), &new_ticket(&format!("Run {n}"), "Text"), Files::None).await.unwrap();
     }
-    assert_eq!(logins(&desk), 1);
+    assert_eq!(office.desk.calls("token"), 1);
     for file in std::fs::read_dir(&dir).unwrap() {
         let stored = r#"{"access":"dead","refresh":"dead, too","ends":99999999999999}"#;
         std::fs::write(file.unwrap().path(), stored).unwrap();
     }
-    let api = adapter(&desk, PATIENT, dir, |_, _| {});
-    api.create(&account, &new_ticket("After", "Text"), Files::None).await.unwrap();
-    assert_eq!(logins(&desk), 3, "the refresh was refused, the password was not");
+    let api = adapter(&url, PATIENT, dir, |_, _| {});
+    api.create(&account(), &new_ticket("After", "Text"), Files::None).await.unwrap();
+    assert_eq!(office.desk.calls("token"), 3, "the refresh was refused, the password was not");
 }
 
 #[tokio::test]
 async fn an_account_with_its_own_password_logs_in_by_its_id() {
-    let (office, desk) = dressed(PATIENT, KeliwebOptions::default(), |_, _| {}).await;
-    desk.add_account(77, "own password");
-    let own = Access { remote: user_name(77), key: Some(Secret::new("own password")) };
+    let office = office(PATIENT).await;
+    office.desk.stand_in.add_account(77, "own password");
+    let own = with_key(&user_name(77), "own password");
     let ticket = office.api.create(&own, &new_ticket("Mine", "Text"), Files::None).await.unwrap().ticket;
-    assert_eq!(desk.tickets(77).len(), 1);
-    let seen = office.api.ticket(&office.account, &ticket).await.unwrap_err();
-    assert_eq!(kind(&seen), "not found", "another user does not see it");
-    office.closes_clean();
-}
-
-#[tokio::test]
-async fn as_a_form_and_with_a_list_where_so_configured() {
-    let options =
-        KeliwebOptions { body: KeliwebBody::Urlencoded, has_list: true, ..KeliwebOptions::default() };
-    let (office, _) = dressed(PATIENT, options, |_, own| {
-        own.body = BodyForm::Form;
-        own.list_path = Some("get-tickets".to_owned());
-        own.empty_attachments = true;
-    })
-    .await;
-    let files = Files::Inside(vec![file("a.txt", b"hello".to_vec())]);
-    let text = format!("Text · {}", marker("lost"));
-    let ticket = office.api.create(&office.account, &new_ticket("Lost", &text), files).await.unwrap().ticket;
-    office.replies(&ticket, "Hello").await;
-    assert_eq!(office.reads(&ticket).await.attachments[0].name, "a.txt");
-    let found = office.looks_for_ticket(&marker("lost"), ANY_TIME, &|_| false).await;
-    assert!(matches!(found, Found::Ticket(found) if found.ticket == ticket));
+    assert_eq!(office.desk.stand_in.tickets(77).len(), 1);
+    let seen = office.api.ticket(&office.account, &ticket).await;
+    assert_eq!(failed(seen), "not found", "another user does not see it");
     office.closes_clean();
 }

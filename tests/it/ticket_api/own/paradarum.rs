@@ -1,26 +1,62 @@
-//! Paradarum's office, and what only its contract leaves open.
+//! Paradarum's offices, and what only its contract leaves open.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ticket_bridge::config;
-use ticket_bridge::model::conversation::TicketStatus;
-use ticket_bridge::model::ids::{TicketId, TicketMessageId};
+use ticket_bridge::config::ByteSize;
 use ticket_bridge::runtime::{Clock, tls};
 use ticket_bridge::sandbox::desk::{self, DeskOptions, DeskStandIn};
-use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::paradarum::Paradarum;
-use ticket_bridge::ticket_api::{Access, Author, Found, Look, LookIn};
+use ticket_bridge::ticket_api::{Access, Author, Found, Scope};
 
-use super::{Counterpart, Office, PATIENT, common, file, marker};
+use super::super::disguise::{Disguise, in_front_of};
+use super::super::office::{
+    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, file, marker,
+    new_ticket,
+};
 
-pub(super) const ACCOUNT: i64 = 12;
 const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
 
-pub(super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
+pub(in super::super) fn office(patience: Duration) -> BoxFuture<'static, Office> {
     dressed(patience, DeskOptions::default(), |_| {}).boxed()
+}
+
+/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
+pub(in super::super) fn office_in_another_dress(patience: Duration) -> BoxFuture<'static, Office> {
+    let options = DeskOptions {
+        staff_flag: Some("fromSupport".to_owned()),
+        message_text_key: "words".to_owned(),
+        messages_key: "thread".to_owned(),
+        attachments_key: "files".to_owned(),
+        attachment_name_key: "called".to_owned(),
+        created_key: "opened".to_owned(),
+        list_has_updated_at: true,
+        reply_answers_id: false,
+        timestamps: desk::Timestamps::Bare,
+        enums: desk::Enums::Name,
+        clock_skew: jiff::SignedDuration::from_hours(2),
+        max_page_size: 2,
+        ..DeskOptions::default()
+    };
+    let set = |settings: &mut config::Paradarum| {
+        settings.staff_flag = vec!["fromSupport".to_owned()];
+        settings.message_text = vec!["words".to_owned()];
+        settings.messages_key = "thread".to_owned();
+        settings.attachments_key = "files".to_owned();
+        settings.attachment_name = vec!["called".to_owned()];
+        settings.created_key = vec!["opened".to_owned()];
+        settings.max_attachment_bytes = ByteSize(4_000_000);
+    };
+    async move {
+        let mut office = dressed(patience, options, set).await;
+        office.ways.says_reply_id = false;
+        office
+    }
+    .boxed()
 }
 
 async fn dressed(
@@ -30,110 +66,85 @@ async fn dressed(
 ) -> Office {
     let desk = DeskStandIn::start(options).await.unwrap();
     desk.add_account(ACCOUNT, KEY);
+    let url = desk.base_url();
+    at(desk, &url, patience, set)
+}
+
+/// The office whose adapter finds the desk at this address.
+fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::Paradarum)) -> Office {
     let mut settings = config::Paradarum { page_size: 3, ..config::Paradarum::default() };
     set(&mut settings);
-    let (common, tls) =
-        (common("paradarum", &desk.base_url(), KEY, patience), tls::client_config(None).unwrap());
-    let api = Paradarum::new(common, settings, &tls, Clock::real()).unwrap();
-    let account = Access { remote: ACCOUNT.to_string(), key: None };
-    Office { api: Arc::new(api), account, desk: Box::new(desk) }
-}
-
-impl Counterpart for DeskStandIn {
-    fn staff_replies(&self, ticket: &TicketId, text: &str) -> TicketMessageId {
-        TicketMessageId::new(DeskStandIn::staff_replies(self, number(ticket), text).unwrap().to_string())
-    }
-
-    fn staff_attaches(&self, ticket: &TicketId, message: &TicketMessageId, name: &str, bytes: &'static [u8]) {
-        let message = desk::MessageId(message.as_str().parse().unwrap());
-        DeskStandIn::staff_attaches(self, number(ticket), Some(message), name, bytes).unwrap();
-    }
-
-    fn resolve(&self, ticket: &TicketId) {
-        self.staff_resolves(number(ticket)).unwrap();
-    }
-
-    fn lock(&self, ticket: &TicketId) {
-        self.staff_closes(number(ticket)).unwrap();
-    }
-
-    fn remove(&self, ticket: &TicketId) {
-        self.staff_removes(number(ticket)).unwrap();
-    }
-
-    fn age(&self, ticket: &TicketId, by: Duration) {
-        DeskStandIn::age(self, number(ticket), by).unwrap();
-    }
-
-    fn add_property(&self) -> (String, String) {
-        (DeskStandIn::add_property(self, ACCOUNT, "example.com").to_string(), "example.com".to_owned())
-    }
-
-    fn times(&self, text: &str) -> usize {
-        self.find_text(text).len()
-    }
-
-    fn fault(&self, call: &str, fault: Fault) {
-        self.faults().next(call, fault);
-    }
-
-    fn revoke_key(&self) {
-        DeskStandIn::revoke_key(self, ACCOUNT);
-    }
-
-    fn violations(&self) -> Vec<String> {
-        DeskStandIn::violations(self)
-    }
-}
-
-fn number(ticket: &TicketId) -> desk::TicketId {
-    desk::TicketId(ticket.as_str().parse().unwrap())
-}
-
-/// The contract's open questions, answered in another way than assumed, and set so in `bot.toml`.
-#[tokio::test]
-async fn in_another_dress() {
-    let options = DeskOptions {
-        staff_flag: Some("fromSupport".to_owned()),
-        message_text_key: "content".to_owned(),
-        messages_key: "thread".to_owned(),
-        attachments_key: "files".to_owned(),
-        attachment_name_key: "originalFileName".to_owned(),
-        created_key: "created".to_owned(),
-        list_has_updated_at: true,
-        reply_answers_id: false,
-        timestamps: desk::Timestamps::Bare,
-        enums: desk::Enums::Name,
-        clock_skew: jiff::SignedDuration::from_hours(2),
-        max_page_size: 2,
-        ..DeskOptions::default()
+    let tls = tls::client_config(None).unwrap();
+    let api = Paradarum::new(common("paradarum", url, KEY, patience), settings, &tls, Clock::real()).unwrap();
+    let ways = Ways {
+        key: KEY,
+        stranger: Access { remote: "999999".to_owned(), key: None },
+        guests: None,
+        properties: Properties::Listed,
+        says_reply_id: true,
+        close: Close::Closes,
+        closed: Closed::Refuses,
+        refusals_of_key: 1,
     };
-    let office = dressed(PATIENT, options, |settings| {
-        settings.staff_flag = vec!["fromSupport".to_owned()];
-        settings.messages_key = "thread".to_owned();
-        settings.attachments_key = "files".to_owned();
-    })
-    .await;
-    let lost = marker("lost");
-    for n in 0..5 {
+    Office { api: Arc::new(api), account: account(), desk: Desk::new(desk, Ids::default()), ways }
+}
+
+/// Everything that the documentation does not name has another name here: paths, parameters, headers.
+#[tokio::test]
+async fn each_name_that_is_assumed_is_a_key() {
+    let desk = DeskStandIn::start(DeskOptions { max_page_size: 2, ..DeskOptions::default() }).await.unwrap();
+    desk.add_account(ACCOUNT, KEY);
+    let disguise = Disguise {
+        headers: vec![("x-api-key", "x-token", "Key ")],
+        paths: vec![
+            (Method::GET, "/api/Ticket", "/api/Tickets/all"),
+            (Method::GET, "/api/Ticket/{id}", "/api/Tickets/{id}/full"),
+            (Method::GET, "/api/property", "/api/domains"),
+        ],
+        query: vec![("pageNumber", "page"), ("pageSize", "rows")],
+        keys: vec![("/message", "id", "messageNumber")],
+        ..Disguise::default()
+    };
+    let front = in_front_of(&desk, disguise).await;
+    let office = at(desk, &front.url, PATIENT, |settings| {
+        settings.auth_header = "X-Token".to_owned();
+        settings.auth_prefix = "Key ".to_owned();
+        settings.list_path = "/api/Tickets/all".to_owned();
+        settings.detail_path = "/api/Tickets/{id}/full".to_owned();
+        settings.properties_path = "/api/domains".to_owned();
+        settings.page_params = ("page".to_owned(), "rows".to_owned());
+        settings.reply_id_ptr = "/data/messageNumber".to_owned();
+        settings.topics = [("Alles".to_owned(), 5)].into();
+    });
+    let property = office.desk.adds_property();
+    let catalog = office.api.catalog(&office.account).await.unwrap();
+    assert_eq!((catalog.topics, catalog.properties), (vec!["Alles".to_owned()], vec![property]));
+    let topic = Some("alles".to_owned());
+    let ticket =
+        office.opens(&ticket_bridge::ticket_api::NewTicket { topic, ..new_ticket("Help", "Text") }).await;
+    assert_eq!(office.desk.filed(&ticket).topic, 5);
+    for n in 0..4 {
         office.creates(&format!("Ticket {n}"), "Text").await;
     }
-    let ticket = office.creates("Lost", &format!("Text · {lost}")).await;
-    let now = office.api.server_time(Clock::real().now());
-    let since = now.minus(Duration::from_secs(900));
-    assert!(
-        matches!(office.looks_for_ticket(&lost, since, &|_| false).await, Found::Ticket(found) if found.ticket == ticket)
-    );
-    assert_eq!(office.replies(&ticket, "Hello").await, None);
-    office.api.upload(&office.account, &ticket, None, file("a.txt", vec![1])).await.unwrap();
-    let staff = office.desk.staff_replies(&ticket, "We look.");
-    let read = office.reads(&ticket).await;
-    let by: Vec<_> = read.messages.iter().map(|message| (message.by, message.text.as_str())).collect();
-    assert_eq!(by, [(Author::Customer, "Hello"), (Author::Staff, "We look.")]);
-    assert_eq!((&read.messages[1].id, read.attachments[0].name.as_str()), (&staff, "a.txt"));
-    office.desk.lock(&ticket);
-    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed);
+    assert_eq!(office.lists(Scope::All).await.unwrap().len(), 5);
+    let reply = office.replies(&ticket, "Hello").await;
+    assert_eq!(reply, Some(office.reads(&ticket).await.messages[0].id.clone()));
     office.closes_clean();
+}
+
+/// A time without an offset means nothing where it is not taken as UTC; then it dates no candidate.
+#[tokio::test]
+async fn times_without_an_offset_are_utc_or_unknown() {
+    for (assume_utc, found) in [(true, false), (false, true)] {
+        let options = DeskOptions { timestamps: desk::Timestamps::Bare, ..DeskOptions::default() };
+        let office = dressed(PATIENT, options, |settings| settings.assume_utc = assume_utc).await;
+        let ticket = office.creates("Lost", &format!("Text · {}", marker("lost"))).await;
+        office.desk.ages(&ticket, Duration::from_secs(86_400));
+        assert_eq!(office.reads(&ticket).await.created.is_some(), assume_utc);
+        let an_hour_ago = Clock::real().now().minus(Duration::from_secs(3600));
+        let look = office.looks_for_ticket(&marker("lost"), an_hour_ago, &|_| false).await.unwrap();
+        assert_eq!(matches!(look, Found::Ticket(_)), found);
+    }
 }
 
 /// Where a name is other than we think, a look finds nothing; that is not “absent”.
@@ -146,8 +157,7 @@ async fn with_a_wrong_name_cannot_know() {
         let office = dressed(PATIENT, options, |_| {}).await;
         let ticket = office.creates("Help", "Text").await;
         office.replies(&ticket, &format!("Hello · {}", marker("lost"))).await;
-        let look = Look { markers: &[marker("lost")], place: LookIn::Replies(&ticket) };
-        assert_eq!(office.api.find_by_marker(&office.account, look).await.unwrap(), Found::CannotKnow);
+        assert_eq!(office.looks_for_reply(&marker("lost"), &ticket).await.unwrap(), Found::CannotKnow);
     }
 }
 
@@ -160,4 +170,21 @@ async fn without_a_staff_flag_leaves_authors_open() {
     office.replies(&ticket, "Hello").await;
     office.desk.staff_replies(&ticket, "We look.");
     assert!(office.reads(&ticket).await.messages.iter().all(|message| message.by == Author::Unsaid));
+}
+
+/// Other offsets, and a list that does not count messages.
+#[tokio::test]
+async fn without_a_count_only_a_detail_tells_of_changes() {
+    let options = DeskOptions {
+        timestamps: desk::Timestamps::Offset,
+        list_has_message_count: false,
+        ..DeskOptions::default()
+    };
+    let office = dressed(PATIENT, options, |_| {}).await;
+    let ticket = office.creates("Help", "Text").await;
+    let line = office.api.tickets(&office.account, Scope::All, None).await.unwrap().tickets.remove(0);
+    assert_eq!((line.change, line.created), (None, office.reads(&ticket).await.created));
+    office.api.upload(&office.account, &ticket, None, file("a.txt", vec![1])).await.unwrap();
+    assert_eq!(office.reads(&ticket).await.attachments.len(), 1);
+    office.closes_clean();
 }
