@@ -118,22 +118,11 @@ impl TicketApi for Keliweb {
     ) -> Result<TicketPage, ApiError> {
         let list = self.own.list_path.as_deref().ok_or(ApiError::Unsupported("listing tickets"))?;
         let client = self.client(account)?;
-        let mut reached = Reached::read(from);
-        // A page on which nothing is this client's does not end the list.
-        for _ in 0..self.desk.common.max_pages {
+        let fetch = |reached: Reached| {
             let fields = self.desk.listing(&client, reached.start);
-            let (body, server_date) = self.call(Call::Read, list, account, fields, None).await?;
-            let page = wire::page(&body, &self.desk.settings, |row| client.owns(row)).map_err(undecodable)?;
-            let next = reached.after(&page, 1);
-            match next {
-                Some(next) if page.tickets.is_empty() => reached = next,
-                _ => {
-                    let next = next.map(Reached::mark);
-                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
-                }
-            }
-        }
-        Err(undecodable(&format!("the list has more than {} pages", self.desk.common.max_pages)))
+            self.call(Call::Read, list, account, fields, None)
+        };
+        self.desk.next_page(&client, 1, from, fetch).await
     }
 
     async fn download(&self, _: &Access, _: &TicketId, _: &AttachmentId) -> Result<ByteStream, ApiError> {

@@ -29,7 +29,7 @@ use super::common::Common;
 use super::request::no_such_id;
 use super::{
     Access, ApiError, Attachments, Capabilities, Files, Guest, NewReply, NewTicket, PageMark, Reopen, Ticket,
-    TicketId, Timestamp, Upload, upload,
+    TicketId, TicketPage, Timestamp, Upload, upload,
 };
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::CloseMode;
@@ -112,6 +112,34 @@ impl Desk {
             fields.push(("clientid", number.to_string()));
         }
         fields
+    }
+
+    /// The next page that has something of this client's: one without does not end the list. `fetch` asks for
+    /// one page.
+    async fn next_page<F>(
+        &self,
+        client: &Client,
+        statuses: usize,
+        from: Option<&PageMark>,
+        fetch: impl Fn(Reached) -> F,
+    ) -> Result<TicketPage, ApiError>
+    where
+        F: Future<Output = Result<(Value, Option<Timestamp>), ApiError>>,
+    {
+        let mut reached = Reached::read(from);
+        for _ in 0..self.common.max_pages {
+            let (body, server_date) = fetch(reached).await?;
+            let page = wire::page(&body, &self.settings, |row| client.owns(row)).map_err(undecodable)?;
+            let next = reached.after(&page, statuses);
+            match next {
+                Some(next) if page.tickets.is_empty() => reached = next,
+                _ => {
+                    let next = next.map(Reached::mark);
+                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
+                }
+            }
+        }
+        Err(undecodable(&format!("the list has more than {} pages", self.common.max_pages)))
     }
 
     /// The reply that asks staff to close a ticket.

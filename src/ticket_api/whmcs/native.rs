@@ -165,24 +165,13 @@ impl TicketApi for Native {
             Scope::Active => self.own.active_status.iter().map(|status| Some(status.as_str())).collect(),
             Scope::All => vec![None],
         };
-        let mut reached = Reached::read(from);
-        // A page on which nothing is this client's does not end the list.
-        for _ in 0..self.desk.common.max_pages {
+        let (theirs, statuses) = (&client, &statuses);
+        let fetch = |reached: Reached| {
             let status = statuses.get(reached.status).copied().flatten();
-            let fields = self.listing(&client, status, reached.start);
-            let (body, server_date) =
-                self.call(Call::Read, "GetTickets", account, fields, Files::None).await?;
-            let page = wire::page(&body, &self.desk.settings, |row| client.owns(row)).map_err(undecodable)?;
-            let next = reached.after(&page, statuses.len());
-            match next {
-                Some(next) if page.tickets.is_empty() => reached = next,
-                _ => {
-                    let next = next.map(Reached::mark);
-                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
-                }
-            }
-        }
-        Err(undecodable(&format!("the list has more than {} pages", self.desk.common.max_pages)))
+            let fields = self.listing(theirs, status, reached.start);
+            self.call(Call::Read, "GetTickets", account, fields, Files::None)
+        };
+        self.desk.next_page(theirs, statuses.len(), from, fetch).await
     }
 
     async fn download(

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use ticket_bridge::model::conversation::TicketStatus;
 use ticket_bridge::model::ids::TicketId;
 use ticket_bridge::runtime::Clock;
 use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::{ApiError, Attachments, Files, Scope};
 
 use super::Open;
-use super::office::{Closed, Office, PATIENT, failed, file, kind, new_ticket};
+use super::office::{Close, Closed, Office, PATIENT, failed, file, kind, new_ticket};
 
 /// What goes wrong with a write, what that means, and whether it happened.
 const ENDINGS: [(Fault, &str, bool); 20] = [
@@ -50,29 +51,79 @@ pub(super) async fn each_ending_of_a_write_is_certain_or_unknown(open: Open) {
     office.closes_clean();
 }
 
+/// A closing that is looked at afterwards may turn out to have happened; one that says nothing may be a success.
+pub(super) async fn each_ending_of_a_closing_is_certain_or_unknown(open: Open) {
+    let office = open(PATIENT).await;
+    let call = if matches!(office.ways.close, Close::Closes) { "close" } else { "reply" };
+    for (fault, expected, happened) in ENDINGS {
+        let ticket = office.creates("Help", "Text").await;
+        goes_wrong(&office, call, fault);
+        match office.api.close(&office.account, &ticket).await {
+            Ok(()) => assert!(happened || fault == Fault::Empty, "{fault:?}"),
+            Err(error) => assert_eq!(kind(&error), expected, "{fault:?}: {error:?}"),
+        }
+        let is_closed = office.reads(&ticket).await.status == TicketStatus::Closed;
+        assert_eq!(is_closed, happened && call == "close", "{fault:?}");
+    }
+    office.closes_clean();
+}
+
 pub(super) async fn what_is_unknown_of_a_read_is_tried_again(open: Open) {
     let office = open(PATIENT).await;
-    let ticket = office.creates("Help", "Text").await;
+    let ticket = office.creates_with(vec![file("a.txt", vec![1])]).await;
+    let file = office.reads(&ticket).await.attachments.remove(0).id;
+    let can = office.api.capabilities();
     for fault in [
         Fault::Status(500),
         Fault::Status(502),
         Fault::Status(408),
         Fault::Status(302),
-        Fault::Garbage,
-        Fault::Empty,
         Fault::CutBefore,
         Fault::LoseAnswer,
     ] {
         office.desk.fault("detail", fault);
-        let read = office.api.ticket(&office.account, &ticket).await;
-        assert_eq!(failed(read), "retry", "detail, {fault:?}");
+        assert_eq!(failed(office.api.ticket(&office.account, &ticket).await), "retry", "detail, {fault:?}");
+        if can.list {
+            office.desk.fault("list", fault);
+            let listed = office.api.tickets(&office.account, Scope::All, None).await;
+            assert_eq!(failed(listed), "retry", "list, {fault:?}");
+        }
+        if can.download {
+            office.desk.fault("download", fault);
+            let downloaded = office.api.download(&office.account, &ticket, &file).await;
+            assert_eq!(failed(downloaded), "retry", "download, {fault:?}");
+        }
+    }
+    assert!(office.api.ticket(&office.account, &ticket).await.is_ok());
+    office.closes_clean();
+}
+
+/// A page of something in front of the API, and nothing at all.
+pub(super) async fn what_is_no_answer_is_not_taken_for_one(open: Open) {
+    let office = open(PATIENT).await;
+    // Before a ticket is opened: what is known then may be remembered.
+    for fault in [Fault::Garbage, Fault::Empty] {
+        let Some(call) = office.ways.catalog else { break };
+        office.desk.fault(call, fault);
+        let catalog = office.api.catalog(&office.account).await;
+        assert_eq!(failed(catalog), "retry", "catalog, {fault:?}");
+    }
+    let ticket = office.creates("Help", "Text").await;
+    for fault in [Fault::Garbage, Fault::Empty] {
+        office.desk.fault("detail", fault);
+        assert_eq!(failed(office.api.ticket(&office.account, &ticket).await), "retry", "detail, {fault:?}");
         if office.api.capabilities().list {
             office.desk.fault("list", fault);
             let listed = office.api.tickets(&office.account, Scope::All, None).await;
             assert_eq!(failed(listed), "retry", "list, {fault:?}");
         }
+        let call =
+            if office.api.capabilities().attachments == Attachments::Inside { "reply" } else { "upload" };
+        office.desk.fault(call, fault);
+        let brought = office.replies_with(&ticket, vec![file("a.txt", vec![1])]).await;
+        assert!(["retry", "unknown"].contains(&failed(brought)), "upload, {fault:?}");
     }
-    assert!(office.api.ticket(&office.account, &ticket).await.is_ok());
+    assert!(office.reads(&ticket).await.attachments.is_empty());
     office.closes_clean();
 }
 

@@ -90,7 +90,9 @@ matrix! {
             a_look_that_cannot_be_finished_is_none;
         endings:
             each_ending_of_a_write_is_certain_or_unknown
+            each_ending_of_a_closing_is_certain_or_unknown
             what_is_unknown_of_a_read_is_tried_again
+            what_is_no_answer_is_not_taken_for_one
             a_refusal_that_cannot_be_explained_is_tried_again
             too_many_calls_freeze_the_api
             a_hanging_call_may_still_run

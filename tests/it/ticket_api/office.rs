@@ -42,6 +42,8 @@ pub(super) struct Ways {
     pub(super) says_reply_id: bool,
     pub(super) close: Close,
     pub(super) closed: Closed,
+    /// The call that asks what tickets may be filed under, if any.
+    pub(super) catalog: Option<&'static str>,
     /// So many refusals of its credentials in a row end a call: one, or more where others are got first.
     pub(super) refusals_of_key: usize,
 }

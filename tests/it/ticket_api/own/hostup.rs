@@ -14,11 +14,14 @@ use serde_json::{Value, json};
 use ticket_bridge::config;
 use ticket_bridge::config::ByteSize;
 use ticket_bridge::config::hostup::{Priority, Service};
+use ticket_bridge::model::conversation::TicketStatus;
 use ticket_bridge::model::ids::{AttachmentId, TicketId};
 use ticket_bridge::runtime::{Clock, tls};
 use ticket_bridge::sandbox::desk::{Binding, DeskOptions, DeskStandIn, Dialect, HostupOptions, Opening};
 use ticket_bridge::ticket_api::hostup::Hostup;
-use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, NewTicket, Scope, TicketApi};
+use ticket_bridge::ticket_api::{
+    Access, ApiError, Author, Files, Found, NewTicket, Reopen, Scope, TicketApi,
+};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
@@ -83,6 +86,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         says_reply_id: true,
         close: Close::Closes,
         closed: Closed::Refuses,
+        catalog: Some("catalog"),
         refusals_of_key: 1,
     };
     let api = Arc::new(adapter(url, patience, settings));
@@ -144,6 +148,52 @@ async fn what_is_assumed_of_closing_and_replying_is_a_key() {
     assert_eq!(office.lists(Scope::All).await.unwrap(), [ticket]);
     assert!(front.seen().iter().any(|call| call.contains("limit=7")));
     office.closes_clean();
+}
+
+/// An upload says where it belongs, or its message does.
+#[tokio::test]
+async fn uploads_are_pinned_or_named_by_their_message() {
+    let desk =
+        desk(HostupOptions { binding: Binding::Field("files".to_owned()), ..HostupOptions::default() });
+    let desk = desk.await;
+    let front = in_front_of(&desk, Disguise::default()).await;
+    let office = at(desk, &front.url, PATIENT, |settings| {
+        settings.pin_upload = false;
+        settings.reply_attachment_field = Some("files".to_owned());
+    });
+    let ticket = office.creates_with(vec![file("a.txt", vec![1])]).await;
+    assert_eq!(office.reads(&ticket).await.attachments.len(), 1);
+    assert!(front.seen().iter().all(|call| !call.contains("name=\"ticketId\"")));
+    office.closes_clean();
+}
+
+/// A list of departments is believed as long as configured.
+#[tokio::test]
+async fn departments_are_asked_for_as_often_as_configured() {
+    for (departments_for, asked) in [(Duration::from_secs(3600), 1), (Duration::ZERO, 3)] {
+        let set = |settings: &mut config::Hostup| settings.departments_for = departments_for;
+        let office = dressed(PATIENT, HostupOptions::default(), set).await;
+        for n in 0..3 {
+            office.creates(&format!("Ticket {n}"), "Text").await;
+        }
+        assert_eq!(office.desk.calls("catalog"), asked);
+    }
+}
+
+/// Where a reply opens a closed ticket, the bridge need not.
+#[tokio::test]
+async fn a_closed_ticket_is_reopened_first_or_is_only_resolved() {
+    for (before, reopen, status) in [
+        (true, Reopen::Call, TicketStatus::Closed),
+        (false, Reopen::ReplyWhileResolved, TicketStatus::Resolved),
+    ] {
+        let set = |settings: &mut config::Hostup| settings.reopen_before_reply = before;
+        let office = dressed(PATIENT, HostupOptions::default(), set).await;
+        let ticket = office.creates("Help", "Text").await;
+        office.desk.staff_closes(&ticket);
+        assert_eq!(office.api.capabilities().reopen, reopen);
+        assert_eq!(office.reads(&ticket).await.status, status);
+    }
 }
 
 /// The files of a message may be found at its ticket alone, under another name than they were sent with.

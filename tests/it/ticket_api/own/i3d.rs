@@ -97,6 +97,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         says_reply_id: true,
         close: Close::Closes,
         closed: Closed::Refuses,
+        catalog: Some("catalog"),
         refusals_of_key: 1,
     };
     Office { api: Arc::new(api), account: account(), desk: Desk::new(desk, Ids::default()), ways }
@@ -223,7 +224,7 @@ async fn a_closed_ticket_is_polled_until_it_was_read() {
     let closed = office.creates("Done", "Text").await;
     office.desk.staff_replies(&closed, "It is done");
     office.desk.staff_closes(&closed);
-    assert_eq!(office.lists(Scope::Active).await.unwrap(), [closed.clone()]);
+    assert_eq!(office.lists(Scope::Active).await.unwrap(), std::slice::from_ref(&closed));
     office.reads(&closed).await;
     assert_eq!(office.lists(Scope::Active).await.unwrap(), [], "our reading makes it read");
     office.closes_clean();

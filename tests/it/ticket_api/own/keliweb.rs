@@ -90,6 +90,7 @@ fn at(desk: DeskStandIn, api: Arc<whmcs::Keliweb>) -> Office {
         says_reply_id: false,
         close: Close::Asks("Please close this ticket."),
         closed: Closed::Opens,
+        catalog: None,
         refusals_of_key: 2,
     };
     Office { api, account: account(), desk: Desk::new(desk, Ids::default()), ways }

@@ -84,6 +84,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         says_reply_id: true,
         close: Close::Closes,
         closed: Closed::Refuses,
+        catalog: Some("properties"),
         refusals_of_key: 1,
     };
     Office { api: Arc::new(api), account: account(), desk: Desk::new(desk, Ids::default()), ways }

@@ -96,6 +96,7 @@ fn at(
         says_reply_id: false,
         close: Close::Closes,
         closed: Closed::Opens,
+        catalog: Some("catalog"),
         refusals_of_key: 1,
     };
     let desk = Desk::new(desk, Ids::default());
