@@ -135,7 +135,6 @@ async fn each_name_that_is_assumed_is_a_key() {
     assert_eq!(office.desk.filed(&made[0]).messages[0].title.as_deref(), Some("Answer to Help"));
     office.desk.staff_closes(&made[0]);
     assert_eq!(office.reads(&made[0]).await.status, TicketStatus::Closed);
-    assert!(front.seen().iter().all(|call| !call.contains("emailTo\":null")));
     office.closes_clean();
 }
 

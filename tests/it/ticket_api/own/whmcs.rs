@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
@@ -129,8 +130,9 @@ async fn in_each_form_of_nothing() {
 async fn each_choice_of_the_installation_is_a_key() {
     let desk = desk(WhmcsOptions::default()).await;
     let words = vec![("Closed", "Erledigt"), ("Answered", "Beantwortet")];
-    let front = in_front_of(&desk, Disguise { words, ..Disguise::default() }).await;
-    let (office, _) = at(desk, &front.url, PATIENT, |settings, own| {
+    let paths = vec![(Method::POST, "/includes/api.php", "/billing/api.php")];
+    let front = in_front_of(&desk, Disguise { paths, words, ..Disguise::default() }).await;
+    let (office, _) = at(desk, &format!("{}/billing/api.php", front.url), PATIENT, |settings, own| {
         settings.status_closed = vec!["Erledigt".to_owned()];
         own.active_status = vec!["Beantwortet".to_owned()];
         own.ignore_dept_assignments = false;
