@@ -312,8 +312,10 @@ pub fn about(bridge: &Bridge, job: &Job) -> About {
             let first = filing.messages.first().map(|arrived| &arrived.inbound);
             let conversation = bridge.store.conversation(filing.conversation).ok().flatten();
             let ticket = conversation.and_then(|conversation| conversation.ticket);
-            let what =
-                ticket.map_or_else(|| "a new ticket".to_owned(), |ticket| format!("a reply to #{ticket}"));
+            let what = ticket.map_or_else(
+                || "a new ticket".to_owned(),
+                |ticket| format!("a reply to #{}", ticket.number()),
+            );
             first.map_or_else(|| nameless(what.clone()), |first| of_inbound(what.clone(), first, account))
         }
         Task::Control(inbound) => of_inbound(doing(inbound), inbound, account),
@@ -348,7 +350,9 @@ fn held_mail(mail: &MailOrigin) -> String {
 
 fn of_delivery(delivery: &Delivery, account: Option<String>) -> About {
     let (what, excerpt) = match &delivery.content {
-        Content::Staff(message) => (format!("an answer in #{}", message.ticket), Some(message.text.clone())),
+        Content::Staff(message) => {
+            (format!("an answer in #{}", message.ticket.number()), Some(message.text.clone()))
+        }
         Content::Note(note) => ("a note of the bridge".to_owned(), Some(note.text.text.clone())),
         Content::Letter(letter) => (format!("an automatic mail: {}", letter.subject), None),
         Content::Alert(alert) => ("an alert".to_owned(), Some(alert.line.clone())),

@@ -82,7 +82,7 @@ pub fn filed(
         kind,
         template,
         values,
-        line: format!("#{ticket} {} ({what})", conversation.subject),
+        line: format!("#{} {} ({what})", ticket.number(), conversation.subject),
         about: Some((conversation.api.clone(), ticket.clone())),
         actions: Vec::new(),
     };
@@ -100,14 +100,14 @@ pub fn closed(
     let ticket = conversation.ticket.as_ref()?;
     let channel = conversation.founder.as_ref().map_or("panel", channel_name);
     let values = json!({
-        "number": ticket.as_str(), "by_customer": by_customer, "subject": conversation.subject, "who": who,
+        "number": ticket.number(), "by_customer": by_customer, "subject": conversation.subject, "who": who,
         "account": conversation.account.as_str(), "channel": channel, "url": url(bridge, conversation, Some(ticket)),
     });
     let told = Tell {
         kind: AlertKind::Closed,
         template: "alert_closed",
         values,
-        line: format!("#{ticket} {} (closed)", conversation.subject),
+        line: format!("#{} {} (closed)", ticket.number(), conversation.subject),
         about: Some((conversation.api.clone(), ticket.clone())),
         actions: Vec::new(),
     };
@@ -254,7 +254,7 @@ pub(super) fn alert_key(bridge: &Bridge, job: &Job) -> String {
 fn about(bridge: &Bridge, filing: &Filing, conversation: &Conversation, ticket: Option<&TicketId>) -> Value {
     let first = filing.messages.first().map(|arrived| &arrived.inbound);
     json!({
-        "number": ticket.map(TicketId::as_str),
+        "number": ticket.map(TicketId::number),
         "who": first.map_or_else(|| "a customer".to_owned(), who),
         "account": conversation.account.as_str(),
         "channel": first.map_or("panel", |inbound| channel_name(&inbound.place())),
@@ -276,7 +276,7 @@ pub fn who(inbound: &Inbound) -> String {
 
 pub fn url(bridge: &Bridge, conversation: &Conversation, ticket: Option<&TicketId>) -> Option<String> {
     let account = bridge.store.account(&conversation.account).ok().flatten()?;
-    bridge.panel_url(&conversation.api, &account.remote, ticket?.as_str())
+    bridge.panel_url(&conversation.api, &account.remote, ticket?)
 }
 
 pub(super) fn excerpt(inbound: &Inbound) -> Option<String> {
@@ -298,7 +298,7 @@ fn mailbox_of(filing: &Filing) -> Option<&MailboxName> {
 }
 
 fn what(ticket: Option<&TicketId>) -> String {
-    ticket.map_or_else(|| "a new ticket".to_owned(), |ticket| format!("a reply to #{ticket}"))
+    ticket.map_or_else(|| "a new ticket".to_owned(), |ticket| format!("a reply to #{}", ticket.number()))
 }
 
 fn insert(values: &mut Value, name: &str, value: Value) {

@@ -95,7 +95,7 @@ fn edit(
     let place = first.map(|inbound| inbound.place()).or_else(|| conversation.founder.clone());
     let files = filing.map(|filing| filing.files().count()).filter(|files| *files > 0);
     let values = json!({
-        "number": ticket.as_str(), "author": staff.author,
+        "number": ticket.number(), "author": staff.author,
         "time": day_and_time(staff.sent.unwrap_or_else(|| bridge.now())), "subject": conversation.subject,
         "who": first.map_or_else(|| "a customer".to_owned(), alerts::who),
         "account": conversation.account.as_str(),

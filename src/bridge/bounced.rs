@@ -80,8 +80,10 @@ fn alert(
     address: &MailAddress,
     reason: &str,
 ) -> Option<crate::model::job::NewJob> {
-    let number =
-        conversation.ticket.as_ref().map_or_else(|| "the new ticket".to_owned(), |t| format!("#{t}"));
+    let number = conversation
+        .ticket
+        .as_ref()
+        .map_or_else(|| "the new ticket".to_owned(), |t| format!("#{}", t.number()));
     let values = json!({
         "what": format!("Mail to {address}"),
         "since": day_and_time(bridge.now()),

@@ -50,7 +50,8 @@ async fn answered(press: &Press<'_>, id: JobId, decision: Decision) -> Result<Ou
         return Ok(press.expired());
     }
     let conversation = store.conversation(filing.conversation)?;
-    let number = conversation.and_then(|conversation| conversation.ticket).map(|ticket| ticket.to_string());
+    let number =
+        conversation.and_then(|conversation| conversation.ticket).map(|ticket| ticket.number().to_owned());
     let template = match decision {
         Decision::NewTicket => "choice_made_new",
         Decision::OnlyThanks => "choice_made_thanks",

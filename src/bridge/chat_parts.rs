@@ -78,13 +78,13 @@ fn staff_parts(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Vec<
 
 pub(super) fn staff_text(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Formatted {
     if staff.in_panel_only {
-        let values = json!({ "number": staff.ticket.as_str(), "url": url(errand, staff) });
+        let values = json!({ "number": staff.ticket.number(), "url": url(errand, staff) });
         return rendered(errand, place, "staff_message_in_panel", &values)
-            .unwrap_or_else(|| Formatted::plain(format!("#{}", staff.ticket)));
+            .unwrap_or_else(|| Formatted::plain(format!("#{}", staff.ticket.number())));
     }
     let subject = errand.conversation.as_ref().map(|conversation| conversation.subject.as_str());
     let values = json!({
-        "number": staff.ticket.as_str(), "subject": subject.filter(|subject| !subject.is_empty()),
+        "number": staff.ticket.number(), "subject": subject.filter(|subject| !subject.is_empty()),
         "author": staff.author, "text": staff.text,
     });
     rendered(errand, place, "staff_message", &values).unwrap_or_else(|| Formatted::plain(staff.text.as_str()))
@@ -93,9 +93,9 @@ pub(super) fn staff_text(errand: &Errand<'_>, place: &Place, staff: &StaffMessag
 /// Names the files that nobody but a person at the panel can have.
 fn files_in_panel(errand: &Errand<'_>, place: &Place, staff: &StaffMessage) -> Formatted {
     let names: Vec<&str> = staff.files.iter().map(|file| file.name.as_str()).collect();
-    let values = json!({ "number": staff.ticket.as_str(), "files": names, "url": url(errand, staff) });
+    let values = json!({ "number": staff.ticket.number(), "files": names, "url": url(errand, staff) });
     rendered(errand, place, "staff_files_in_panel", &values)
-        .unwrap_or_else(|| Formatted::plain(format!("#{}: {}", staff.ticket, names.join(", "))))
+        .unwrap_or_else(|| Formatted::plain(format!("#{}: {}", staff.ticket.number(), names.join(", "))))
 }
 
 fn url(errand: &Errand<'_>, staff: &StaffMessage) -> Option<String> {

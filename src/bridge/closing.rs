@@ -1,4 +1,4 @@
-//! `/close`: asked first, since a closed ticket is locked; then closed as a step.
+//! `/close`: asked first, since a closed ticket may be locked; then closed as a step, or staff is asked to.
 
 use serde_json::json;
 
@@ -6,9 +6,11 @@ use crate::{
     bridge::{
         admin, alerts,
         alerts::Tell,
+        context::Bridge,
         notes::Say,
         outcome::{Outcome, TryAgain, try_again},
         steps::{self, Interrupted, Standing},
+        threading,
         turn::{Customer, Press, Turn},
     },
     model::{
@@ -17,10 +19,12 @@ use crate::{
         conversation::{Conversation, ConversationChange, TicketStatus},
         delivery::AlertKind,
         ids::{ConversationId, TicketId},
+        inbound::{ChatOrigin, Message, Origin, What},
         job::{Job, NewJob, Progress, Remote, Step, Why},
     },
     runtime::{backoff::Backoff, clock::Timestamp},
     store::{Claim, StoreError, change::Change},
+    ticket_api::{Close, Reopen},
 };
 
 /// A person waits for the answer and can ask again: a call that surely failed is not tried for long.
@@ -35,18 +39,28 @@ pub fn ask(turn: &Turn<'_>, customer: &Customer) -> Result<Outcome, StoreError> 
         return Ok(turn.answer("nothing_to_close", json!({})));
     };
     let id = conversation.id;
+    let means = match (closes(turn.bridge, &conversation), reopens(turn.bridge, &conversation)) {
+        (Close::No, _) => {
+            let url = alerts::url(turn.bridge, &conversation, Some(&ticket));
+            let values = json!({ "number": ticket.number(), "subject": conversation.subject, "url": url });
+            return Ok(turn.answer_with(Say::new("close_unavailable", values).about(id), Vec::new()));
+        }
+        (Close::Asking(_), _) => "asks",
+        (Close::Call, true) => "reopens",
+        (Close::Call, false) => "locks",
+    };
     let buttons = vec![vec![
         turn.button("button_close", Action::CloseYes(id)),
         turn.button("button_keep_open", Action::CloseNo(id)),
     ]];
-    let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });
+    let values = json!({ "number": ticket.number(), "subject": conversation.subject, "means": means });
     Ok(turn.answer_with(Say::new("close_confirm", values).with(buttons).about(id), Vec::new()))
 }
 
 /// The ticket stays open.
 pub fn kept(press: &Press<'_>, id: ConversationId) -> Result<Outcome, StoreError> {
     let Some(closing) = Closing::of(press, id)? else { return Ok(press.expired()) };
-    let values = json!({ "number": closing.ticket.as_str() });
+    let values = json!({ "number": closing.ticket.number() });
     Ok(press.settled("close_kept", values, Vec::new()))
 }
 
@@ -56,6 +70,9 @@ pub async fn close(press: &Press<'_>, claim: &mut Claim, id: ConversationId) -> 
     let already = closing.conversation.status == TicketStatus::Closed;
     if already && matches!(steps::standing(press.turn.bridge, claim, &Step::Close), Standing::Untried) {
         return Ok(press.expired());
+    }
+    if let Close::Asking(words) = closes(press.turn.bridge, &closing.conversation) {
+        return closing.asks_staff(words);
     }
     match closing.run(claim).await {
         Ok(()) => closing.closed(),
@@ -67,6 +84,16 @@ pub async fn close(press: &Press<'_>, claim: &mut Claim, id: ConversationId) -> 
 pub fn discarded(press: &Press<'_>, id: ConversationId) -> Result<Vec<NewJob>, StoreError> {
     let Some(closing) = Closing::of(press, id)? else { return Ok(Vec::new()) };
     Ok(closing.failure("support decided not to try it again"))
+}
+
+/// How a customer's tickets are closed there.
+fn closes(bridge: &Bridge, conversation: &Conversation) -> Close {
+    bridge.apis.get(&conversation.api).map_or(Close::No, |api| api.port.capabilities().close.clone())
+}
+
+/// Whether what is closed there can be opened again.
+pub fn reopens(bridge: &Bridge, conversation: &Conversation) -> bool {
+    bridge.apis.get(&conversation.api).is_some_and(|api| api.port.capabilities().reopen == Reopen::Call)
 }
 
 struct Closing<'a> {
@@ -114,18 +141,40 @@ impl<'a> Closing<'a> {
     }
 
     fn changes(&self, read: Timestamp) -> Result<Vec<Change>, StoreError> {
-        let turn = &self.press.turn;
         let status = ConversationChange::Status { status: TicketStatus::Closed, read };
         let mut changes = vec![Change::Conversation(self.conversation.id, status)];
-        if turn.bridge.store.find(&turn.current_key())? == Some(self.conversation.id) {
-            changes.push(Change::Unbind(turn.current_key()));
-        }
+        changes.extend(self.let_go()?);
         Ok(changes)
+    }
+
+    /// The chat's next message is about something else.
+    fn let_go(&self) -> Result<Vec<Change>, StoreError> {
+        let turn = &self.press.turn;
+        let is_current = turn.bridge.store.find(&turn.current_key())? == Some(self.conversation.id);
+        Ok(is_current.then(|| Change::Unbind(turn.current_key())).into_iter().collect())
+    }
+
+    /// In the customer's name, after all that he wrote before.
+    fn asks_staff(&self, words: String) -> Result<Outcome, StoreError> {
+        let turn = &self.press.turn;
+        let mut asking = turn.inbound.clone();
+        // However often the button is pressed, staff is asked once.
+        asking.identity.key = format!("{}/{}/{}/close", turn.chat.bot, turn.chat.chat, self.press.under);
+        let question = Some(self.press.under);
+        asking.origin = Origin::Chat(ChatOrigin { reply_to: question, ..turn.chat.clone() });
+        asking.what = What::Message(Message { text: words, ..Message::default() });
+        let values = json!({ "number": self.ticket.number(), "subject": self.conversation.subject });
+        let mut jobs = self.press.settling("close_asked", values);
+        jobs.push(threading::file(turn.bridge, self.conversation.id, &asking, Vec::new()));
+        Ok(Outcome::Done { changes: self.let_go()?, follow_ups: jobs })
     }
 
     fn closed(&self) -> Result<Outcome, StoreError> {
         let turn = &self.press.turn;
-        let values = json!({ "number": self.ticket.as_str(), "subject": self.conversation.subject });
+        let reopens = reopens(turn.bridge, &self.conversation);
+        let values = json!({
+            "number": self.ticket.number(), "subject": self.conversation.subject, "reopens": reopens,
+        });
         let mut jobs = self.press.settling("closed", values);
         let who = alerts::who(turn.inbound);
         jobs.extend(alerts::closed(turn.bridge, &turn.job.key, &who, true, &self.conversation));
@@ -177,7 +226,7 @@ impl<'a> Closing<'a> {
 
     fn failure(&self, why: &str) -> Vec<NewJob> {
         let url = alerts::url(self.press.turn.bridge, &self.conversation, Some(&self.ticket));
-        let values = json!({ "number": self.ticket.as_str(), "reason": why, "url": url });
+        let values = json!({ "number": self.ticket.number(), "reason": why, "url": url });
         self.press.settling("close_failed", values)
     }
 
@@ -189,10 +238,10 @@ impl<'a> Closing<'a> {
 
     fn parked_alert(&self, job: &Job, why: &str) -> Option<NewJob> {
         let turn = &self.press.turn;
-        let what = format!("the closing of #{}", self.ticket);
+        let what = format!("the closing of #{}", self.ticket.number());
         let values = json!({
             "what": what, "who": alerts::who(turn.inbound), "account": self.account.name.as_str(),
-            "channel": "Telegram", "why": why, "excerpt": null, "number": self.ticket.as_str(),
+            "channel": "Telegram", "why": why, "excerpt": null, "number": self.ticket.number(),
             "url": alerts::url(turn.bridge, &self.conversation, Some(&self.ticket)), "job": job.id.to_string(),
         });
         let told = Tell {

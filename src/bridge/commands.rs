@@ -80,7 +80,7 @@ fn cancel(turn: &Turn<'_>) -> Result<Outcome, StoreError> {
         return Ok(turn.answer("nothing_to_cancel", json!({})));
     };
     let number = store.conversation(id)?.and_then(|conversation| conversation.ticket);
-    let number = number.map(|ticket| ticket.to_string());
+    let number = number.map(|ticket| ticket.number().to_owned());
     // Not over what a message of the meantime founded: then this is decided anew.
     let changes = vec![Change::Bind(turn.current_key(), id), turn.forget(ASIDE)];
     Ok(turn.answer_with(Say::new("new_cancelled", json!({ "number": number })), changes))
@@ -91,7 +91,7 @@ fn quiet(turn: &Turn<'_>, customer: &Customer) -> Result<Outcome, StoreError> {
     let found = conversation.and_then(|c| Some((c.id, c.ticket?)));
     let Some((id, ticket)) = found else { return Ok(turn.answer("quiet_nothing", json!({}))) };
     let changes = vec![Change::Conversation(id, ConversationChange::Quiet(turn.place()))];
-    let note = Say::new("quiet_on", json!({ "number": ticket.as_str() })).about(id);
+    let note = Say::new("quiet_on", json!({ "number": ticket.number() })).about(id);
     Ok(turn.answer_with(note, changes))
 }
 

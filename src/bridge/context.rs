@@ -15,7 +15,7 @@ use crate::{
     },
     model::{
         account::Account,
-        ids::{AccountName, ApiName, BotId, ChatId, MailAddress, MailboxName},
+        ids::{AccountName, ApiName, BotId, ChatId, MailAddress, MailboxName, TicketId},
         place::Place,
         sealed::{NotOpened, SealingKey},
         secret::InstanceSecret,
@@ -176,7 +176,7 @@ impl Parts {
     }
 
     /// The ticket's page for people.
-    pub fn panel_url(&self, api: &ApiName, remote: &str, ticket: &str) -> Option<String> {
+    pub fn panel_url(&self, api: &ApiName, remote: &str, ticket: &TicketId) -> Option<String> {
         self.apis.get(api)?.panel.as_ref().map(|panel| panel.of(remote, ticket))
     }
 }

@@ -58,9 +58,9 @@ fn alert(
     let summary = &damaged.summary;
     let ticket = conversation.and_then(|conversation| conversation.ticket.as_ref());
     let what = match (summary.task.as_str(), ticket) {
-        ("file", Some(ticket)) => format!("a message for #{ticket}"),
+        ("file", Some(ticket)) => format!("a message for #{}", ticket.number()),
         ("file", None) => "a message for a new ticket".to_owned(),
-        ("deliver", Some(ticket)) => format!("an answer in #{ticket}"),
+        ("deliver", Some(ticket)) => format!("an answer in #{}", ticket.number()),
         ("deliver", None) => format!("something to be sent ({})", place(&summary.lane)),
         _ => format!("a command or a mail ({})", place(&summary.lane)),
     };

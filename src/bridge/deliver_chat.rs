@@ -312,7 +312,7 @@ impl Work<'_> {
             }
         });
         let notes = skipped.filter_map(|(file, number, why)| {
-            let mut values = json!({ "file": file.name, "number": staff.ticket.as_str(), "url": url });
+            let mut values = json!({ "file": file.name, "number": staff.ticket.number(), "url": url });
             let (template, name, value) = match file.size {
                 Some(size) if why.starts_with(TOO_LARGE) => ("staff_file_too_large", "size", bytes(size)),
                 _ => ("staff_file_failed", "reason", why.clone()),

@@ -199,7 +199,7 @@ impl Work<'_> {
             staff.text.clone()
         };
         json!({
-            "language": notes::language(bridge, &self.errand.delivery.to), "number": staff.ticket.as_str(),
+            "language": notes::language(bridge, &self.errand.delivery.to), "number": staff.ticket.number(),
             "text": text, "files_left_out": Some(files).filter(|files| !files.is_empty()),
             "url": alerts::url(bridge, conversation, Some(&staff.ticket)), "author": staff.author,
             "sender": self.mailbox.sender, "subject": conversation.subject,
@@ -303,7 +303,7 @@ async fn sized(file: OutgoingFile, room: u64) -> Option<(u64, OutgoingFile)> {
 }
 
 fn subject(conversation: &Conversation, staff: &StaffMessage) -> String {
-    let numbered = format!("[#{}] {}", staff.ticket, conversation.subject);
+    let numbered = format!("[#{}] {}", staff.ticket.number(), conversation.subject);
     let subject = crate::text::subject::single_line(numbered.trim(), 200);
     // A ticket that was opened in the panel has no mail that this one answers.
     if conversation.mails.is_empty() { subject } else { format!("Re: {subject}") }

@@ -300,7 +300,7 @@ impl World {
                 attachments: Attachments::After,
                 drops_files: false,
                 download: self.downloads,
-                close: true,
+                close: crate::ticket_api::Close::Call,
                 reopen: Reopen::Never,
                 list: true,
                 active_list: false,

@@ -96,7 +96,7 @@ impl Work<'_> {
         };
         let mut told = receipts::ticket_gone(self.bridge, self.job, self.filing, ticket)?;
         let customer_told = !told.jobs.is_empty();
-        let why = format!("ticket #{ticket} no longer exists at the ticket system");
+        let why = format!("ticket #{} no longer exists at the ticket system", ticket.number());
         let (job, filing) = (self.job, self.filing);
         told.jobs.extend(alerts::dead(self.bridge, job, filing, &self.conversation, &why, customer_told));
         told.changes.push(question::gone(bridge, &self.conversation, ticket));

@@ -122,7 +122,7 @@ pub async fn name_in_later(
     let first = filing.messages.first().map(|arrived| &arrived.inbound);
     let excerpt = first.and_then(|first| first.message()).map(|message| message.text.clone());
     let values = json!({
-        "time": first.map(|first| day_and_time(first.sent)), "number": earlier.as_str(),
+        "time": first.map(|first| day_and_time(first.sent)), "number": earlier.number(),
         "excerpt": excerpt.filter(|text| !text.is_empty()),
     });
     let Some(note) = remark(bridge, "note_stands_in", &values) else { return Ok(()) };

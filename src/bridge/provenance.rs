@@ -69,7 +69,7 @@ fn predecessor(bridge: &Bridge, conversation: &Conversation) -> Option<String> {
     }
     let before = bridge.store.conversation(conversation.predecessor?).ok().flatten()?;
     let gone = is_gone(bridge, &before).unwrap_or_default();
-    let number = before.ticket?.to_string();
+    let number = before.ticket?.number().to_owned();
     let values = json!({ "number": number, "subject": before.subject, "gone": gone });
     remark(bridge, "note_mentions_closed", &values)
 }

@@ -250,7 +250,7 @@ fn ask(
         let place = Place::Chat { bot: chat.bot, chat: chat.chat };
         let (template, values, same) = wording(bridge, conversation, ticket, can_reopen);
         let button = |template: &str, action| {
-            let text = label(bridge, &place, template, &json!({ "number": ticket.as_str() }));
+            let text = label(bridge, &place, template, &json!({ "number": ticket.number() }));
             vec![Button::new(text, action, chat.chat, &bridge.secret)]
         };
         let mut buttons = Vec::new();
@@ -273,10 +273,15 @@ fn wording(
     can_reopen: bool,
 ) -> (&'static str, serde_json::Value, bool) {
     let mut values = json!({
-        "number": ticket.as_str(), "subject": conversation.subject, "wait": minutes(bridge.timing.ask_timeout),
+        "number": ticket.number(), "subject": conversation.subject, "wait": minutes(bridge.timing.ask_timeout),
     });
     match conversation.status {
-        TicketStatus::Closed => ("ask_closed", values, can_reopen),
+        TicketStatus::Closed => {
+            if let Some(map) = values.as_object_mut() {
+                map.insert("can_reopen".to_owned(), json!(can_reopen));
+            }
+            ("ask_closed", values, can_reopen)
+        }
         TicketStatus::Resolved => ("ask_resolved", values, true),
         TicketStatus::Open | TicketStatus::Other => {
             if let Some(map) = values.as_object_mut() {
@@ -305,7 +310,7 @@ fn edit_too_late(
     let status = if conversation.status == TicketStatus::Closed { "closed" } else { "resolved" };
     let told = chat.and_then(|chat| {
         let place = Place::Chat { bot: chat.bot, chat: chat.chat };
-        let values = json!({ "number": ticket.as_str(), "status": status });
+        let values = json!({ "number": ticket.number(), "status": status });
         let note = Say::new("edit_too_late", values).replying(Some(chat.message)).about(conversation.id);
         notes::say(bridge, &place, format!("edit-too-late/{}", job.key), note)
     });

@@ -73,7 +73,7 @@ fn filed_in_chat(
     if matches!(inbound.what, What::Edit(_)) {
         return None; // A revision is the least noisy thing there is.
     }
-    let number = filed.ticket.as_str();
+    let number = filed.ticket.number();
     let place = inbound.place();
     let (template, values) = if filed.founded {
         ("ticket_opened", json!({ "number": number, "subject": filed.conversation.subject }))
@@ -102,7 +102,7 @@ fn filed_by_mail(
     filed: &Filed<'_>,
 ) -> Result<Told, StoreError> {
     let to = letters::to(mail);
-    let number = filed.ticket.as_str();
+    let number = filed.ticket.number();
     let conversation = Some(filed.conversation.id);
     if mail.verdict != Verdict::Pass || mail.automatic.is_some() {
         return Ok(Told::default());
@@ -141,7 +141,11 @@ fn filed_by_mail(
 
 fn closed_predecessor(bridge: &Bridge, filed: &Filed<'_>) -> Result<Option<String>, StoreError> {
     let Some(id) = filed.conversation.predecessor.filter(|_| filed.founded) else { return Ok(None) };
-    Ok(bridge.store.conversation(id)?.and_then(|before| before.ticket).map(|ticket| ticket.to_string()))
+    Ok(bridge
+        .store
+        .conversation(id)?
+        .and_then(|before| before.ticket)
+        .map(|ticket| ticket.number().to_owned()))
 }
 
 /// Each part that was left out is named, with why.
@@ -154,7 +158,7 @@ fn without_parts(
     if filed.left_out.is_empty() {
         return Ok(Told::default());
     }
-    let number = filed.ticket.as_str();
+    let number = filed.ticket.number();
     match &inbound.origin {
         Origin::Chat(chat) => {
             let jobs = filed.left_out.iter().enumerate().filter_map(|(n, part)| {
@@ -289,7 +293,7 @@ pub fn ticket_gone(
     ticket: &TicketId,
 ) -> Result<Told, StoreError> {
     let Some(first) = filing.messages.first() else { return Ok(Told::default()) };
-    let values = json!({ "number": ticket.as_str() });
+    let values = json!({ "number": ticket.number() });
     match &first.inbound.origin {
         Origin::Chat(chat) => {
             let note = Say::new("ticket_gone", values).replying(Some(chat.message));

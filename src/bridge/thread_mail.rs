@@ -106,7 +106,7 @@ fn thread(
             Ok(Thread { joins: Some(conversation), mentions: None, by_token })
         }
         Some((conversation, by_token)) => {
-            let ticket = conversation.ticket.map(|ticket| ticket.to_string());
+            let ticket = conversation.ticket.map(|ticket| ticket.number().to_owned());
             // Only of the same account: another customer's number is nobody's business.
             let ticket = ticket.filter(|_| conversation.account == account.name);
             Ok(Thread { joins: None, mentions: ticket.or(by_number), by_token })

@@ -127,7 +127,7 @@ fn shown(mut lines: Vec<TicketLine>, current: Option<&TicketId>) -> (Vec<Value>,
     let more = Some(lines.len().saturating_sub(SHOWN)).filter(|more| *more > 0);
     let line = |line: &TicketLine| {
         json!({
-            "number": line.ticket.as_str(), "status": status(line.status), "subject": line.subject,
+            "number": line.ticket.number(), "status": status(line.status), "subject": line.subject,
             "current": is_current(line),
         })
     };

@@ -86,7 +86,7 @@ impl Desk {
             attachments: Attachments::After,
             drops_files: false,
             download: true,
-            close: true,
+            close: crate::ticket_api::Close::Call,
             reopen: Reopen::ReplyWhileResolved,
             list: true,
             active_list: false,

@@ -109,11 +109,11 @@ pub(super) fn unreached(
     conversation: &Conversation,
     staff: &StaffMessage,
 ) -> Option<NewJob> {
-    let what = format!("Ticket #{} of account {}", staff.ticket, conversation.account);
+    let what = format!("Ticket #{} of account {}", staff.ticket.number(), conversation.account);
     let told = Tell {
         kind: AlertKind::Trouble,
         template: "alert_trouble",
-        line: format!("the answer to #{} reaches nobody", staff.ticket),
+        line: format!("the answer to #{} reaches nobody", staff.ticket.number()),
         values: json!({
             "what": what, "since": day_and_time(bridge.now()),
             "error": "the customer blocked the bot, or the mails came back",
@@ -206,7 +206,7 @@ fn excerpt(delivery: &Delivery) -> Option<String> {
 }
 
 fn number(conversation: Option<&Conversation>) -> Option<&str> {
-    conversation?.ticket.as_ref().map(|ticket| ticket.as_str())
+    conversation?.ticket.as_ref().map(|ticket| ticket.number())
 }
 
 /// As admins know a place.

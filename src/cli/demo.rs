@@ -112,7 +112,7 @@ async fn show(
     let listener = TcpListener::bind(at).await.map_err(|error| cannot_listen(at, error))?;
     let address = listener.local_addr().context("the page has no address")?;
     let page = format!("http://{address}/");
-    let panel_url = Some(format!("{page}#ticket-{{id}}"));
+    let panel_url = Some(format!("{page}#ticket-{{number}}"));
     let town =
         Town::build(TownPlan { program, dialect, panel_url }).await.context("the demo could not begin")?;
     let town = Arc::new(town);

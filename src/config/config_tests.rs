@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mailbox::{Start, Unverified};
 use super::*;
+use crate::model::ids::TicketId;
 
 const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
@@ -271,6 +272,11 @@ fn a_file_that_is_not_there_is_said_so() {
 fn panel_links_escape_what_the_api_called_an_id() {
     let text = EXAMPLE.replace("#panel_url", "panel_url");
     let config = read_text(&text).0.unwrap();
-    let link = config.ticket_apis[0].panel_url.as_ref().unwrap().of("acme", "7/../8?x");
+    let ticket = TicketId::new("7/../8?x").called(Some("516757".into()));
+    let link = config.ticket_apis[0].panel_url.as_ref().unwrap().of("acme", &ticket);
     assert_eq!(link, "https://panel.example.com/tickets/7%2F..%2F8%3Fx");
+    let text = EXAMPLE.replace("#panel_url", "panel_url").replace("/{id}\"", "/{account}/{number}\"");
+    let config = read_text(&text).0.unwrap();
+    let link = config.ticket_apis[0].panel_url.as_ref().unwrap().of("acme", &ticket);
+    assert_eq!(link, "https://panel.example.com/tickets/acme/516757");
 }

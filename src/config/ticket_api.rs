@@ -12,6 +12,7 @@ use super::paradarum::{self, Paradarum};
 use super::resolve::check_transport;
 use super::values::Word;
 use super::whmcs::{self, Whmcs};
+use crate::model::ids::TicketId;
 use crate::runtime::Secret;
 
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub enum Kind {
     Whmcs(Box<Whmcs>),
 }
 
-/// Where a person sees a ticket: a URL with `{id}`, and perhaps `{account}`.
+/// Where a person sees a ticket: a URL with `{id}` or `{number}`, and perhaps `{account}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelUrl(String);
 
@@ -66,9 +67,11 @@ impl Word for KindName {
 
 impl PanelUrl {
     /// The link to one ticket. Ids come from the API and are escaped.
-    pub fn of(&self, account: &str, ticket: &str) -> String {
+    pub fn of(&self, account: &str, ticket: &TicketId) -> String {
         let escape = |id: &str| url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>();
-        self.0.replace("{account}", &escape(account)).replace("{id}", &escape(ticket))
+        let named =
+            self.0.replace("{id}", &escape(ticket.as_str())).replace("{number}", &escape(ticket.number()));
+        named.replace("{account}", &escape(account))
     }
 }
 
@@ -123,8 +126,8 @@ fn poll_unset(kind: KindName, timing: &Timing) -> Duration {
 /// The key `panel_url` of a table.
 pub(super) fn panel_url(table: &Table<'_>) -> Option<PanelUrl> {
     let url = table.get::<String>("panel_url")?;
-    if !url.contains("{id}") {
-        table.wrong("panel_url", "must hold {id}, where the ticket's number goes");
+    if !url.contains("{id}") && !url.contains("{number}") {
+        table.wrong("panel_url", "must hold {id} or {number}, where the ticket's id or number goes");
     } else if Url::parse(&url.replace(['{', '}'], "")).is_err() {
         table.wrong("panel_url", "is not a URL");
     }

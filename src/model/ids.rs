@@ -1,6 +1,8 @@
 //! The names of things: a newtype each, so that a mix-up does not compile.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,10 +59,6 @@ name!(
     MailboxName
 );
 name!(
-    /// A ticket's id as its API writes it in paths; opaque.
-    TicketId
-);
-name!(
     /// A ticket message's id as its API writes it; opaque.
     TicketMessageId
 );
@@ -101,6 +99,70 @@ number!(
     /// A job's number, in order of acceptance over all lanes.
     JobId(u64)
 );
+
+/// A ticket's id as its API writes it in paths, and the number by which people call it, where that is another.
+///
+/// The id alone says which ticket it is: a value with a number and one without are equal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TicketId {
+    id: String,
+    #[serde(default)]
+    number: Option<String>,
+}
+
+impl TicketId {
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), number: None }
+    }
+
+    /// What people see instead of the id. An empty one is none.
+    pub fn called(mut self, number: Option<String>) -> Self {
+        self.number = number.filter(|number| !number.is_empty() && *number != self.id);
+        self
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.id
+    }
+
+    /// As customers and staff know it.
+    pub fn number(&self) -> &str {
+        self.number.as_deref().unwrap_or(&self.id)
+    }
+}
+
+impl PartialEq for TicketId {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TicketId {}
+
+impl PartialOrd for TicketId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TicketId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl Hash for TicketId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// The id, for logs; people are told the [number](TicketId::number).
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)
+    }
+}
 
 /// A mail address, compared without regard to case.
 ///

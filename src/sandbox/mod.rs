@@ -4,6 +4,7 @@ pub mod bridge_process;
 pub mod desk;
 pub mod faults;
 pub mod post_office;
+mod private_file;
 pub mod scene;
 pub mod script;
 pub mod telegram;

@@ -139,7 +139,7 @@ pub struct Capabilities {
     pub drops_files: bool,
     /// Whether staff's files can be had.
     pub download: bool,
-    pub close: bool,
+    pub close: Close,
     pub reopen: Reopen,
     /// Whether all tickets of an account can be listed.
     pub list: bool,
@@ -147,6 +147,16 @@ pub struct Capabilities {
     pub active_list: bool,
     /// Whether the desk mails its customers itself.
     pub desk_mails_customers: bool,
+}
+
+/// What becomes of a customer's wish to close a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// [`TicketApi::close`] closes it.
+    Call,
+    /// Staff is asked to, in these words, by a reply like any other.
+    Asking(String),
+    No,
 }
 
 /// When a message's files go to the server.

@@ -125,7 +125,7 @@ async fn crowded() -> (Town, Arc<Desk>) {
             attachments: Attachments::None,
             drops_files: false,
             download: false,
-            close: true,
+            close: crate::ticket_api::Close::Call,
             reopen: Reopen::Never,
             list: true,
             active_list: false,

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     bridge::{
         alerts::{self, Tell},
+        closing,
         context::Bridge,
         notes::{self, Say},
         question, recipients,
@@ -46,7 +47,8 @@ pub(super) fn closing(
 pub(super) fn closed(bridge: &Bridge, conversation: &Conversation) -> Result<Vec<NewJob>, StoreError> {
     let Some(ticket) = &conversation.ticket else { return Ok(Vec::new()) };
     let occasion = format!("{}/{ticket}/{}", conversation.api, bridge.now().as_millis());
-    let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });
+    let reopens = closing::reopens(bridge, conversation);
+    let values = json!({ "number": ticket.number(), "subject": conversation.subject, "reopens": reopens });
     let mut jobs =
         tell_places(bridge, conversation, &format!("closed/{occasion}"), "closed_by_staff", &values)?;
     jobs.extend(alerts::closed(bridge, &occasion, "staff", false, conversation));
@@ -62,7 +64,7 @@ pub(super) fn merged(
     let Some(ticket) = &conversation.ticket else { return Ok(Vec::new()) };
     let key = format!("merged/{}/{ticket}/{into}", conversation.api);
     let values = json!({
-        "number": ticket.as_str(), "subject": conversation.subject, "into": into.as_str(),
+        "number": ticket.number(), "subject": conversation.subject, "into": into.number(),
     });
     tell_places(bridge, conversation, &key, "ticket_merged", &values)
 }
@@ -77,7 +79,7 @@ pub(super) fn gone(
     let mut changes = vec![Change::Unwatch(watch.api.clone(), watch.account.clone(), ticket.clone())];
     let Some(conversation) = conversation else { return Ok((Vec::new(), changes)) };
     let key = format!("gone/{}/{ticket}", watch.api);
-    let values = json!({ "number": ticket.as_str(), "subject": conversation.subject });
+    let values = json!({ "number": ticket.number(), "subject": conversation.subject });
     let mut jobs = tell_places(bridge, conversation, &key, "ticket_vanished", &values)?;
     jobs.extend(alert(bridge, conversation, ticket, key, !jobs.is_empty()));
     changes.push(question::gone(bridge, conversation, ticket));
@@ -92,14 +94,14 @@ fn alert(
     customer_told: bool,
 ) -> Option<NewJob> {
     let values = json!({
-        "number": ticket.as_str(), "subject": conversation.subject,
+        "number": ticket.number(), "subject": conversation.subject,
         "account": conversation.account.as_str(), "customer_told": customer_told,
     });
     let told = Tell {
         kind: AlertKind::Closed,
         template: "alert_ticket_vanished",
         values,
-        line: format!("#{ticket} {} (merged or deleted)", conversation.subject),
+        line: format!("#{} {} (merged or deleted)", ticket.number(), conversation.subject),
         about: Some((conversation.api.clone(), ticket.clone())),
         actions: Vec::new(),
     };

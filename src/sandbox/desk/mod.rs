@@ -14,6 +14,7 @@ mod hostup_tests;
 mod i3d;
 #[cfg(test)]
 mod i3d_tests;
+mod introduction;
 pub mod keliweb;
 mod ledger;
 mod lifecycle;

@@ -10,6 +10,7 @@ use super::lifecycle::{self, Status};
 use super::options::Dialect;
 use super::staging::{Staged, Staging};
 use super::ticket::{Attachment, AttachmentId, Author, Message, MessageId, Requester, Ticket, TicketId};
+use super::{hostup, whmcs};
 
 /// What a create asks for, not yet checked.
 #[derive(Default)]
@@ -115,6 +116,14 @@ impl Records {
         self.accounts.keys().copied()
     }
 
+    fn number_of(&self, ticket: TicketId) -> String {
+        match self.dialect {
+            Dialect::Paradarum | Dialect::I3d => ticket.to_string(),
+            Dialect::Whmcs | Dialect::Keliweb => whmcs::shown_number(ticket).to_string(),
+            Dialect::Hostup => hostup::shown_number(ticket),
+        }
+    }
+
     pub(super) fn add_property(&mut self, account: i64, name: &str) -> i64 {
         self.last_property += 1;
         self.accounts.entry(account).or_default().properties.insert(self.last_property, name.to_owned());
@@ -176,6 +185,7 @@ impl Records {
         self.last_message += 1;
         let id = TicketId(self.last_ticket);
         let mut ticket = Ticket {
+            number: self.number_of(id),
             id,
             account,
             subject: asked.subject,

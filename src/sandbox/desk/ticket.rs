@@ -23,6 +23,8 @@ pub struct AttachmentId(pub i64);
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub id: TicketId,
+    /// How people call it.
+    pub number: String,
     pub account: i64,
     pub subject: String,
     pub description: String,

@@ -63,7 +63,7 @@ fn filed(seen: &Seen, ticket: &Ticket) -> Vec<Event> {
             } else {
                 return None;
             };
-            Some(event(at, from, "desk", format!("{name} → {what} #{}", ticket.id), cause))
+            Some(event(at, from, "desk", format!("{name} → {what} #{}", ticket.number), cause))
         })
         .collect()
 }
@@ -76,12 +76,12 @@ fn told(seen: &Seen, message: &SentMessage) -> Option<Event> {
         let words = ticket.messages.iter().filter(|one| by_staff(one.author));
         let cause = first_in(words.map(|one| (one.text.as_str(), one.created)), message.words(), message.at);
         if let Some(cause) = cause {
-            let text = format!("Answer #{} → Telegram", ticket.id);
+            let text = format!("Answer #{} → Telegram", ticket.number);
             return Some(event(message.at, "desk", "telegram", text, Some(cause)));
         }
         let mut files = ticket.attachments.iter().filter(|one| by_staff(one.author));
         if let Some(found) = files.find(|one| Some(one.name.as_str()) == file && one.created <= message.at) {
-            let text = format!("File of #{} → Telegram", ticket.id);
+            let text = format!("File of #{} → Telegram", ticket.number);
             return Some(event(message.at, "desk", "telegram", text, Some(found.created)));
         }
     }
@@ -95,7 +95,7 @@ fn mailed(seen: &Seen, letter: &Letter) -> Event {
         let words = ticket.messages.iter().filter(|one| one.author == Author::Staff);
         let words = words.map(|one| (one.text.as_str(), one.created));
         if let Some(cause) = first_in(words, &letter.text, letter.at) {
-            let text = format!("Answer #{} → mail", ticket.id);
+            let text = format!("Answer #{} → mail", ticket.number);
             return event(letter.at, "desk", "mail", text, Some(cause));
         }
     }
@@ -105,7 +105,7 @@ fn mailed(seen: &Seen, letter: &Letter) -> Event {
 /// What the admins were told, and how long after the ticket changed.
 fn alerted(seen: &Seen, message: &SentMessage) -> Option<Event> {
     let number = number_in(message.words())?;
-    let ticket = seen.tickets.iter().find(|ticket| ticket.id.0 == number)?;
+    let ticket = seen.tickets.iter().find(|ticket| ticket.number == number)?;
     let changes = ticket.messages.iter().map(|one| one.created).chain([ticket.created]).chain(ticket.closed);
     let cause = changes.filter(|at| *at <= message.at).max();
     Some(event(message.at, "desk", "admin", format!("Alert #{number} → admins"), cause))
@@ -151,8 +151,8 @@ fn quotes(text: &str, words: &str) -> bool {
 }
 
 /// The number behind the first `#`.
-fn number_in(words: &str) -> Option<i64> {
+fn number_in(words: &str) -> Option<&str> {
     let (_, after) = words.split_once('#')?;
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    (!digits.is_empty()).then_some(digits)
 }

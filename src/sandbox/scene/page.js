@@ -181,7 +181,7 @@ function drawDesk(tickets) {
     class: ticket.on ? "item on" : "item",
     onclick: () => openTicket(ticket.id),
   },
-  el("span", { class: "head" }, el("b", {}, el("i", {}, `#${ticket.id}`), ` ${ticket.subject}`),
+  el("span", { class: "head" }, el("b", {}, el("i", {}, `#${ticket.number}`), ` ${ticket.subject}`),
     el("time", {}, time(ticket.at))),
   el("span", { class: "under" }, el("em", { class: `pill ${ticket.status}` }, STATUS[ticket.status]),
     ` ${ticket.customer}`),
@@ -201,7 +201,7 @@ function drawDesk(tickets) {
     set("closed", "Close"),
   ].filter(Boolean);
   showSheet(desk, ticket ? `${ticket.id}` : "none", ticket ? ticket.subject : "No ticket yet",
-    ticket ? `#${ticket.id} · ${ticket.customer} · ${STATUS[ticket.status]}` : "", steps,
+    ticket ? `#${ticket.number} · ${ticket.customer} · ${STATUS[ticket.status]}` : "", steps,
     ticket ? ticket.entries.map((entry) => ({ ...entry, customer: ticket.customer })) : [], entry);
 }
 
@@ -307,7 +307,9 @@ for (const one of document.querySelectorAll(".seat")) looking.observe(one);
 function followHash() {
   const ticket = /^#ticket-(\d+)$/.exec(location.hash);
   if (!ticket) return;
-  openTicket(Number(ticket[1]));
+  const named = desk.tickets.find((one) => one.number === ticket[1]);
+  if (!named) return;
+  openTicket(named.id);
   seat("desk").scrollIntoView({ inline: "start", block: "nearest" });
   light("desk");
 }

@@ -122,6 +122,7 @@ fn ticket(ticket: &Ticket) -> Value {
     });
     json!({
         "id": ticket.id.0,
+        "number": ticket.number,
         "customer": account.title,
         "subject": ticket.subject,
         "status": match ticket.status {

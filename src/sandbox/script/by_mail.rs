@@ -3,12 +3,13 @@
 use mail_parser::{Message, MessageParser};
 
 use super::{Journey, Outcome, PATIENCE, insist, why};
-use crate::sandbox::desk::Author;
+use crate::sandbox::desk::{Author, Dialect};
 use crate::sandbox::town::{INVOICE_PDF, NORDLICHT};
 
 const SUBJECT: &str = "Invoice 2071 shows the wrong VAT number";
 const QUESTION: &str = "the attached invoice still shows our old VAT number. Could you send a corrected one?";
 const INVOICE: &str = "invoice-2071.pdf";
+const CORRECTED: &str = "invoice-2071b.pdf";
 const ANSWER: &str = "Good morning Jonas, the corrected invoice is on its way to your accountant.";
 const REPLY: &str = "Perfect, the accountant has it. Thanks for the quick help.";
 
@@ -34,7 +35,7 @@ pub(super) async fn staff_answer_in_the_thread(journey: &Journey) -> Outcome {
     let question = journey.notes().question_by_mail.unwrap_or_default();
     let question_id = parsed(&question).and_then(|mail| mail.message_id().map(str::to_owned));
     let message = town.desk.staff_replies(ticket, ANSWER)?;
-    town.desk.staff_attaches(ticket, Some(message), "invoice-2071b.pdf", INVOICE_PDF)?;
+    town.desk.staff_attaches(ticket, Some(message), CORRECTED, INVOICE_PDF)?;
     let answer = town.post.wait_for_mail(|raw| body(raw).contains(ANSWER), PATIENCE).await;
     let answer = answer.map_err(|error| why(format!("Jonas got no answer: {error}")))?;
     journey.note(|notes| notes.answer_by_mail = Some(answer.clone()));
@@ -45,9 +46,15 @@ pub(super) async fn staff_answer_in_the_thread(journey: &Journey) -> Outcome {
     let in_thread = question_id.is_some_and(|id| thread.contains(&format!("<{id}>")));
     insist(in_thread, format!("the answer does not name the mail that it answers: {thread:?}"))?;
     let subject = mail.subject().unwrap_or_default();
-    let subject_fits = subject.contains(&format!("[#{ticket}]")) && subject.contains(SUBJECT);
+    let subject_fits =
+        subject.contains(&format!("[#{}]", journey.number(ticket))) && subject.contains(SUBJECT);
     insist(subject_fits, format!("the answer's subject is {subject:?}"))?;
     insist(header("To").contains("jonas@nordlicht.example"), format!("it went to {:?}", header("To")))?;
+    if journey.dialect == Dialect::Keliweb {
+        let named = |raw: &[u8]| body(raw).contains(CORRECTED);
+        let told = town.post.wait_for_mail(named, PATIENCE).await;
+        return told.map(drop).map_err(|error| why(format!("Jonas was not told of staff's file: {error}")));
+    }
     let with_file = |raw: &[u8]| {
         parsed(raw).is_some_and(|mail| mail.attachments().any(|file| file.contents() == INVOICE_PDF))
     };

@@ -125,8 +125,9 @@ struct Journey {
 
 #[derive(Clone, Default)]
 struct Notes {
-    /// Mara's ticket from Telegram, and staff's answer as it stands in her chat.
+    /// Mara's ticket from Telegram, and what stands in her chat of it: its number, and staff's answer.
     telegram_ticket: Option<TicketId>,
+    receipt_in_chat: Option<i64>,
     answer_in_chat: Option<i64>,
     /// Jonas' ticket, his mail, and staff's answer as a mail.
     mail_ticket: Option<TicketId>,
@@ -163,6 +164,17 @@ impl Journey {
 
     fn telegram_ticket(&self) -> Result<TicketId, Why> {
         self.notes().telegram_ticket.ok_or_else(|| why("there is no ticket from Telegram to go on with"))
+    }
+
+    /// What Mara replies to if she means her ticket.
+    fn telegram_message(&self) -> Result<i64, Why> {
+        let Notes { answer_in_chat, receipt_in_chat, .. } = self.notes();
+        answer_in_chat.or(receipt_in_chat).ok_or_else(|| why("nothing in Mara's chat is about her ticket"))
+    }
+
+    /// As people call it.
+    fn number(&self, ticket: TicketId) -> String {
+        self.town.desk.ticket(ticket).map_or_else(|| ticket.to_string(), |ticket| ticket.number)
     }
 
     fn mail_ticket(&self) -> Result<TicketId, Why> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Journey, Outcome, PATIENCE, Why, insist, why};
-use crate::sandbox::desk::TicketId;
+use crate::sandbox::desk::{Dialect, TicketId};
 use crate::sandbox::town::{HARBOUR, NORDLICHT};
 
 const OLD_MAILS: usize = 1_000;
@@ -26,6 +26,8 @@ pub(super) async fn makes_no_send(journey: &Journey) -> Outcome {
     town.start_bridge().await?;
     // The daemon answers its commands once it is ready.
     town.link_code(HARBOUR).await?;
+    // Without a list the bridge knows only the tickets that it opened.
+    let tickets = if journey.dialect == Dialect::Keliweb { Vec::new() } else { tickets };
     journey
         .desk_shows("that the bridge walked through the old tickets", |desk| {
             let calls = desk.calls();
@@ -43,7 +45,7 @@ pub(super) async fn makes_no_send(journey: &Journey) -> Outcome {
             desk.tickets(NORDLICHT.id).into_iter().find(|ticket| ticket.subject == subject)
         })
         .await?;
-    let number = format!("#{}", new.id);
+    let number = format!("#{}", new.number);
     journey.admins_see("the first new ticket", |message| message.words().contains(&number)).await?;
     town.desk.staff_replies(new.id, "We are.")?;
     let is_new = |raw: &[u8]| String::from_utf8_lossy(raw).contains("We are.");

@@ -46,8 +46,10 @@ pub(super) async fn text_becomes_a_ticket(journey: &Journey) -> Outcome {
     insist(ticket.status == Status::Open, format!("the new ticket is {:?}", ticket.status))?;
     let last_line = ticket.description.trim_end().lines().last().unwrap_or_default();
     insist(last_line.contains("tb-"), format!("the ticket's last line does not say whence: {last_line:?}"))?;
-    let number = format!("#{}", ticket.id);
-    journey.mara_sees("her ticket's number", |message| message.words().contains(&number)).await?;
+    let number = format!("#{}", ticket.number);
+    let receipt =
+        journey.mara_sees("her ticket's number", |message| message.words().contains(&number)).await?;
+    journey.note(|notes| notes.receipt_in_chat = Some(receipt.message_id));
     Ok(())
 }
 
@@ -81,10 +83,7 @@ pub(super) async fn staff_answer_with_a_file(journey: &Journey) -> Outcome {
 pub(super) async fn reply_goes_to_the_same_ticket(journey: &Journey) -> Outcome {
     let (ticket, town) = (journey.telegram_ticket()?, &journey.town);
     let tickets = town.desk.tickets(HARBOUR.id).len();
-    match journey.notes().answer_in_chat {
-        Some(answer) => town.mara.replies_to(answer, REPLY),
-        None => town.mara.says(REPLY),
-    };
+    town.mara.replies_to(journey.telegram_message()?, REPLY);
     journey
         .desk_shows("Mara's reply in her ticket", |desk| {
             let found = desk.find_text(REPLY);

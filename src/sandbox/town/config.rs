@@ -1,21 +1,20 @@
 //! The `bot.toml` of a town: real servers on this machine, and waits short enough to watch.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::super::desk::Dialect;
-use super::{Account, HARBOUR, MAIL_SERVER, NORDLICHT, SUPPORT};
+use super::super::desk::DeskStandIn;
+use super::super::private_file;
+use super::{HARBOUR, MAIL_SERVER, NORDLICHT, SUPPORT};
 
 /// Where everything is that the bridge talks to.
 pub(super) struct Servers {
     pub(super) telegram_url: String,
     pub(super) telegram_token: String,
     pub(super) admin_chat: i64,
-    pub(super) dialect: Dialect,
-    pub(super) desk_url: String,
+    pub(super) desk: DeskStandIn,
     pub(super) maildir: PathBuf,
     pub(super) outbox: PathBuf,
     pub(super) http: SocketAddr,
@@ -35,6 +34,7 @@ settle = "2s"
 retry_min = "200ms"
 retry_max = "2s"
 held_lane = "20s"
+parked_create_wait = "3s"
 telegram_unknown_again = "1s"
 smtp_unknown_again = "3s"
 status_fresh = "1s"
@@ -50,16 +50,13 @@ stop_within = "5s"
 impl Servers {
     /// Writes the file, and beside it one for each secret. Returns the file's path.
     pub(super) fn write(&self, folder: &Path) -> io::Result<PathBuf> {
-        write_private(&folder.join("telegram-token"), &self.telegram_token)?;
-        for account in [HARBOUR, NORDLICHT] {
-            write_private(&folder.join(key_file(account)), account.key)?;
-        }
+        private_file::write(&folder.join("telegram-token"), &self.telegram_token)?;
         let file = folder.join("bot.toml");
-        write_private(&file, &self.text())?;
+        private_file::write(&file, &self.text(folder)?)?;
         Ok(file)
     }
 
-    fn text(&self) -> String {
+    fn text(&self, folder: &Path) -> io::Result<String> {
         let mut text = String::from("state_dir = \"state\"\nlanguage = \"en\"\n");
         if let Some(panel_url) = &self.panel_url {
             line(&mut text, format_args!("panel_url = {panel_url:?}"));
@@ -73,26 +70,11 @@ impl Servers {
             ),
         );
         // The desk of a town mails nobody, so the bridge confirms mails itself; it is near and quick.
-        line(
-            &mut text,
-            format_args!(
-                "\n[[ticket_api]]\nname = \"desk\"\nbase_url = {:?}\ndesk_mails_customers = false\n\
-                 max_calls_per_second = 100\n{}",
-                self.desk_url,
-                self.of_dialect()
-            ),
-        );
+        let desk = self.desk.introduces_itself("desk", folder)?;
+        line(&mut text, format_args!("\n{desk}desk_mails_customers = false\nmax_calls_per_second = 100"));
         for (account, emails) in [(HARBOUR, "*@harbour.example"), (NORDLICHT, "*@nordlicht.example")] {
-            line(
-                &mut text,
-                format_args!(
-                    "\n[[account]]\nname = {:?}\nticket_api = \"desk\"\nid = \"{}\"\n\
-                     key = {{ file = {:?} }}\nemails = [{emails:?}]",
-                    account.name,
-                    account.id,
-                    key_file(account)
-                ),
-            );
+            let account = self.desk.introduces(account.id, account.name, "desk", folder)?;
+            line(&mut text, format_args!("\n{account}emails = [{emails:?}]"));
         }
         line(
             &mut text,
@@ -103,18 +85,7 @@ impl Servers {
                 self.outbox.display().to_string()
             ),
         );
-        text + TIMING
-    }
-
-    /// The keys that only this ticket API knows.
-    fn of_dialect(&self) -> String {
-        match self.dialect {
-            Dialect::Paradarum => "kind = \"paradarum\"".to_owned(),
-            Dialect::I3d => "kind = \"i3d\"".to_owned(),
-            Dialect::Whmcs => "kind = \"whmcs\"".to_owned(),
-            Dialect::Keliweb => "kind = \"whmcs\"\nprofile = \"keliweb\"".to_owned(),
-            Dialect::Hostup => "kind = \"hostup\"".to_owned(),
-        }
+        Ok(text + TIMING)
     }
 }
 
@@ -122,29 +93,21 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}"); // a String takes every write
 }
 
-fn key_file(account: Account) -> String {
-    format!("{}-key", account.name)
-}
-
-/// Only its owner reads it: it names secrets or is one.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::desk::DeskOptions;
 
-    #[test]
-    fn the_file_is_toml_and_holds_no_secret() {
+    #[tokio::test]
+    async fn the_file_is_toml_and_holds_no_secret() {
         let folder = tempfile::tempdir().unwrap();
+        let desk = DeskStandIn::start(DeskOptions::default()).await.unwrap();
+        desk.add_account(HARBOUR.id, HARBOUR.key);
         let servers = Servers {
             telegram_url: "http://127.0.0.1:1".to_owned(),
             telegram_token: "7:secret".to_owned(),
             admin_chat: -1001,
-            dialect: Dialect::Paradarum,
-            desk_url: "http://127.0.0.1:2".to_owned(),
+            desk,
             maildir: PathBuf::from("/tmp/mail \"dir\""),
             outbox: PathBuf::from("/tmp/out"),
             http: SocketAddr::from(([127, 0, 0, 1], 3)),

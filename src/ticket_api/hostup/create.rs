@@ -8,7 +8,6 @@ use super::Hostup;
 use super::problem::{Failure, Kind, Right};
 use super::wire::{self, Department, NewTicketBody, ServiceContext};
 use crate::config::hostup::{Priority, Service};
-use crate::model::ids::TicketId;
 use crate::ticket_api::answers::{not_understood, undecodable};
 use crate::ticket_api::{Access, ApiError, Created, NewTicket};
 
@@ -57,9 +56,9 @@ impl Hostup {
         let request = self.request(Method::POST, CREATE, account)?.json(&body);
         match self.ask(Right::WriteSupport, request).await {
             Ok((answer, _)) => {
-                let made = wire::made(&answer)
+                let ticket = wire::ticket_id(&answer)
                     .ok_or_else(|| not_understood("the answer does not say the id of the new ticket"))?;
-                Ok(Created { ticket: TicketId::new(made), message: None })
+                Ok(Created { ticket, message: None })
             }
             Err(failure) => Err(of_create(failure, body.context.is_some())),
         }

@@ -25,8 +25,8 @@ use super::calls::Calls;
 use super::common::{Common, SetUpError};
 use super::request::{self, plain_id};
 use super::{
-    Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, NewReply, NewTicket,
-    PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look,
+    Access, ApiError, Attachments, Capabilities, Catalog, Close, Created, Files, Found, Look, NewReply,
+    NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look,
 };
 use crate::config::Hostup as Settings;
 use crate::model::conversation::TicketStatus;
@@ -74,7 +74,7 @@ impl Hostup {
             attachments: Attachments::Before { ticket_first: true },
             drops_files: true,
             download: true,
-            close: true,
+            close: Close::Call,
             reopen: if settings.reopen_before_reply { Reopen::Call } else { Reopen::ReplyWhileResolved },
             list: true,
             active_list: true,

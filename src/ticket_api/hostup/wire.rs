@@ -65,7 +65,13 @@ pub(super) fn reply_body(text: &str, encrypted: bool, field: Option<&str>, files
 
 // === what comes ===
 
-/// The id of what a call made: of a ticket or a message; resources come bare.
+/// The ticket that a call opened, or one of a list or detail; resources come bare.
+pub(super) fn ticket_id(row: &Value) -> Option<TicketId> {
+    let row = one(row)?;
+    Some(TicketId::new(row.get("id").and_then(id)?).called(row.get("number").and_then(id)))
+}
+
+/// The id of the message that a call made.
 pub(super) fn made(answer: &Value) -> Option<String> {
     one(answer)?.get("id").and_then(id)
 }
@@ -152,7 +158,7 @@ pub(super) fn download_url(answer: &Value, file: &AttachmentId) -> Option<String
 
 fn line(row: &Value, settings: &Settings) -> Option<TicketLine> {
     Some(TicketLine {
-        ticket: TicketId::new(row.get("id").and_then(id)?),
+        ticket: ticket_id(row)?,
         subject: row.get("subject").and_then(text).unwrap_or_default(),
         status: status(row, settings),
         created: moment(row, "createdAt"),

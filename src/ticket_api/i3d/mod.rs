@@ -24,8 +24,9 @@ use super::answers::{Call, not_understood, undecodable};
 use super::calls::Calls;
 use super::common::{Common, SetUpError};
 use super::{
-    Access, ApiError, Attachments, Capabilities, Catalog, Created, Files, Found, Look, LookIn, NewReply,
-    NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request, upload,
+    Access, ApiError, Attachments, Capabilities, Catalog, Close, Created, Files, Found, Look, LookIn,
+    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request,
+    upload,
 };
 use crate::config::I3d as Settings;
 use crate::config::i3d::{Contact, GUESTS};
@@ -85,7 +86,7 @@ impl I3d {
             attachments: Attachments::Before { ticket_first: false },
             drops_files: false,
             download: true,
-            close: true,
+            close: Close::Call,
             reopen: Reopen::Call,
             list: true,
             active_list: true,

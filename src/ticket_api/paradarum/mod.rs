@@ -18,8 +18,9 @@ use super::answers::{Answer, Call, error_of, not_understood, undecodable};
 use super::calls::Calls;
 use super::common::{Common, SetUpError};
 use super::{
-    Access, ApiError, Attachments, Author, Capabilities, Catalog, Created, Files, Found, Look, NewReply,
-    NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request, upload,
+    Access, ApiError, Attachments, Author, Capabilities, Catalog, Close, Created, Files, Found, Look,
+    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request,
+    upload,
 };
 use crate::config::Paradarum as Settings;
 use crate::model::conversation::TicketStatus;
@@ -75,7 +76,7 @@ impl Paradarum {
             attachments: Attachments::After,
             drops_files: false,
             download: true,
-            close: true,
+            close: Close::Call,
             reopen: Reopen::ReplyWhileResolved,
             list: true,
             active_list: false,

@@ -19,8 +19,7 @@ use super::tokens::{Bearer, Tokens, User};
 use super::wire;
 use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
-use crate::config::whmcs::{BodyForm, ClientIdMode, CloseMode, Keliweb as Own, Profile};
-use crate::model::conversation::TicketStatus;
+use crate::config::whmcs::{BodyForm, ClientIdMode, Keliweb as Own, Profile};
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
@@ -88,15 +87,8 @@ impl TicketApi for Keliweb {
         self.call(Call::Write, &self.own.reply_path, account, fields, Some(files)).await.map(|_| None)
     }
 
-    async fn close(&self, account: &Access, ticket: &TicketId) -> Result<(), ApiError> {
-        if self.desk.settings.close_mode == CloseMode::Off {
-            return Err(ApiError::Unsupported("closing a ticket"));
-        }
-        // Asking for what is done already would open it again.
-        if self.ticket(account, ticket).await?.status == TicketStatus::Closed {
-            return Ok(());
-        }
-        self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
+    async fn close(&self, _: &Access, _: &TicketId) -> Result<(), ApiError> {
+        Err(ApiError::Unsupported("closing a ticket"))
     }
 
     /// There is nothing to call: the reply that follows opens it.

@@ -28,8 +28,8 @@ use super::calls::Calls;
 use super::common::Common;
 use super::request::no_such_id;
 use super::{
-    Access, ApiError, Attachments, Capabilities, Files, Guest, NewReply, NewTicket, PageMark, Reopen, Ticket,
-    TicketId, TicketPage, Timestamp, Upload, upload,
+    Access, ApiError, Attachments, Capabilities, Close, Files, Guest, NewReply, NewTicket, PageMark, Reopen,
+    Ticket, TicketId, TicketPage, Timestamp, Upload, upload,
 };
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::CloseMode;
@@ -75,7 +75,11 @@ impl Desk {
             attachments: Attachments::Inside,
             drops_files: true,
             download: is_native,
-            close: settings.close_mode != CloseMode::Off,
+            close: match settings.close_mode {
+                CloseMode::UpdateTicket => Close::Call,
+                CloseMode::Reply => Close::Asking(settings.close_text.clone()),
+                CloseMode::Off => Close::No,
+            },
             reopen: Reopen::Call,
             list: is_native,
             active_list: is_native,
@@ -140,11 +144,6 @@ impl Desk {
             }
         }
         Err(undecodable(&format!("the list has more than {} pages", self.common.max_pages)))
-    }
-
-    /// The reply that asks staff to close a ticket.
-    fn farewell(&self) -> NewReply {
-        NewReply { text: self.settings.close_text.clone(), subject: String::new(), guest: None }
     }
 
     fn mark(&self, fields: &mut Fields) {

@@ -17,7 +17,6 @@ use super::wire::{self, FileAddress};
 use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, Native as Own, Profile};
-use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
@@ -129,12 +128,7 @@ impl TicketApi for Native {
                 let closed = self.desk.settings.status_closed.first().map_or("Closed", String::as_str);
                 self.set_status(account, ticket, closed).await
             }
-            // Asking for what is done already would open it again.
-            CloseMode::Reply if self.ticket(account, ticket).await?.status == TicketStatus::Closed => Ok(()),
-            CloseMode::Reply => {
-                self.reply(account, ticket, &self.desk.farewell(), Files::None).await.map(drop)
-            }
-            CloseMode::Off => Err(ApiError::Unsupported("closing a ticket")),
+            CloseMode::Reply | CloseMode::Off => Err(ApiError::Unsupported("closing a ticket")),
         }
     }
 

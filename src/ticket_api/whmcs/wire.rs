@@ -111,7 +111,7 @@ fn meant(said: &str) -> Option<ApiError> {
 
 /// The id of a ticket that was just opened.
 pub(super) fn made(body: &Value) -> Option<TicketId> {
-    first(body, &["id", "ticketid"]).and_then(id).map(TicketId::new)
+    first(body, &["id", "ticketid"]).and_then(id).map(|ticket| TicketId::new(ticket).called(shown(body)))
 }
 
 // === lists and details ===
@@ -161,7 +161,7 @@ pub(super) fn ticket(
     }
     in_order(&mut texts);
     Ok(Ticket {
-        ticket: TicketId::new(&ticket),
+        ticket: TicketId::new(&ticket).called(shown(body)),
         subject: plain(body, "subject", settings),
         status: status(body, settings),
         created: date(body, settings),
@@ -211,12 +211,17 @@ fn nested<'a>(body: &'a Value, outer: &str, inner: &str) -> Vec<&'a Value> {
 
 fn line(row: &Value, settings: &Settings) -> Option<TicketLine> {
     Some(TicketLine {
-        ticket: TicketId::new(first(row, &["id", "ticketid"]).and_then(id)?),
+        ticket: TicketId::new(first(row, &["id", "ticketid"]).and_then(id)?).called(shown(row)),
         subject: plain(row, "subject", settings),
         status: status(row, settings),
         created: date(row, settings),
         change: change(row),
     })
+}
+
+/// The number by which clients know a ticket.
+fn shown(row: &Value) -> Option<String> {
+    first(row, &["tid", "ticketnum"]).and_then(id)
 }
 
 /// The same for a list's row and a detail.

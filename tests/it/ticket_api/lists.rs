@@ -37,7 +37,7 @@ pub(super) async fn half_a_look_is_none(open: Open) {
 pub(super) async fn what_staff_answered_is_among_the_active(open: Open) {
     let office = open(PATIENT).await;
     let done = office.creates("Done", "Text").await;
-    office.api.close(&office.account, &done).await.unwrap();
+    office.desk.staff_closes(&done);
     office.reads(&done).await;
     let mut answered = Vec::new();
     for n in 0..5 {

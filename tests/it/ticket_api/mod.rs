@@ -63,6 +63,7 @@ matrix! {
             a_subject_is_one_line_within_the_limit
             texts_arrive_as_they_were_written
             guests_are_known_by_name_and_address_or_not_at_all
+            a_ticket_is_called_as_people_call_it
             replies_and_tells_staff_from_customer;
         files:
             files_of_a_new_ticket_arrive
@@ -79,7 +80,7 @@ matrix! {
             what_staff_answered_is_among_the_active
             a_new_message_changes_the_mark;
         closing:
-            closing_twice_is_a_success
+            closing_twice_is_a_success_or_unsupported
             a_lost_closing_can_be_made_again
             a_closed_ticket_is_opened_again_by_the_next_reply
             reopening_is_a_call_or_unsupported

@@ -40,7 +40,6 @@ pub(super) struct Ways {
     pub(super) properties: Properties,
     /// Whether a reply's answer leads to the reply's id.
     pub(super) says_reply_id: bool,
-    pub(super) close: Close,
     pub(super) closed: Closed,
     /// The call that asks what tickets may be filed under, if any.
     pub(super) catalog: Option<&'static str>,
@@ -55,14 +54,6 @@ pub(super) enum Properties {
     /// They can be named, if one knows them.
     Unlisted,
     None,
-}
-
-/// What closing a ticket does.
-#[derive(Clone, Copy)]
-pub(super) enum Close {
-    Closes,
-    /// Staff is asked to, in these words.
-    Asks(&'static str),
 }
 
 /// What a closed ticket does with a reply.

@@ -2,7 +2,7 @@
 
 use ticket_bridge::model::conversation::TicketStatus;
 use ticket_bridge::model::ids::{MailAddress, TicketId};
-use ticket_bridge::ticket_api::{ApiError, Author, Files, Guest, NewTicket};
+use ticket_bridge::ticket_api::{ApiError, Author, Files, Guest, NewTicket, Scope};
 
 use super::Open;
 use super::office::{Office, PATIENT, Properties, failed, new_ticket};
@@ -108,6 +108,24 @@ pub(super) async fn guests_are_known_by_name_and_address_or_not_at_all(open: Ope
         let nobody = office.api.create(guests, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
         let words = nobody.to_string();
         assert!(matches!(nobody, ApiError::Refused(_)) && words.contains("please write by"), "{words}");
+    }
+    office.closes_clean();
+}
+
+/// Its number is known from its opening on, wherever it is shown.
+pub(super) async fn a_ticket_is_called_as_people_call_it(open: Open) {
+    let office = open(PATIENT).await;
+    let ticket = office.creates("Help", "Text").await;
+    let number = office.desk.filed(&ticket).number;
+    assert_eq!(
+        (ticket.number(), office.reads(&ticket).await.ticket.number()),
+        (number.as_str(), number.as_str())
+    );
+    let listed = office.api.tickets(&office.account, Scope::All, None).await;
+    if office.api.capabilities().list {
+        assert_eq!(listed.unwrap().tickets[0].ticket.number(), number);
+    } else {
+        assert_eq!(failed(listed), "unsupported");
     }
     office.closes_clean();
 }

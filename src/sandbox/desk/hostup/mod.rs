@@ -26,6 +26,7 @@ use crate::sandbox::faults;
 use options::Binding;
 use refused::Refused;
 use route::Route;
+pub(super) use route::shown_number;
 use wire::Place;
 
 /// How faults name the desk's calls and word its errors.

@@ -111,6 +111,6 @@ pub(super) fn prefixed(prefix: &str, id: &str) -> Option<i64> {
 }
 
 /// The number that a person is told.
-pub(super) fn shown_number(id: TicketId) -> String {
+pub(in crate::sandbox::desk) fn shown_number(id: TicketId) -> String {
     id.0.saturating_add(NUMBERED_FROM).to_string()
 }

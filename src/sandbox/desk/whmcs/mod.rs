@@ -25,6 +25,7 @@ pub(super) use action::Action;
 pub(super) use answer::{Answer, Turned, error};
 pub(super) use form::Form;
 pub(super) use turn::{Caller, Turn};
+pub(super) use wire::number as shown_number;
 pub use wire::{PRIVATE_NOTE, STAFF_NAME};
 
 use super::door::{self, Answered, Asked, Door, Visit, number};

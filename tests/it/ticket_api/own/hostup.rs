@@ -25,8 +25,8 @@ use ticket_bridge::ticket_api::{
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
-    marker, new_ticket, with_key,
+    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file, marker,
+    new_ticket, with_key,
 };
 
 const KEY: &str = "hup_live_abcdefghijklmnopqrstu";
@@ -84,7 +84,6 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         guests: None,
         properties: Properties::Unlisted,
         says_reply_id: true,
-        close: Close::Closes,
         closed: Closed::Refuses,
         catalog: Some("catalog"),
         refusals_of_key: 1,

@@ -20,8 +20,8 @@ use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Guest, N
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, ANY_TIME, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed,
-    file, kind, marker, new_ticket, with_key,
+    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
+    kind, marker, new_ticket, with_key,
 };
 
 const KEY: &str = "i3d-!@#$%&*abcdefghijklmnopqrstu";
@@ -95,7 +95,6 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         guests: Some(Access { remote: "guest".to_owned(), key: None }),
         properties: Properties::None,
         says_reply_id: true,
-        close: Close::Closes,
         closed: Closed::Refuses,
         catalog: Some("catalog"),
         refusals_of_key: 1,

@@ -18,12 +18,12 @@ use ticket_bridge::sandbox::desk::whmcs::options::{EmptyLists, Ids as IdForm, St
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect};
 use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::whmcs;
-use ticket_bridge::ticket_api::{ApiError, Files, TicketApi};
+use ticket_bridge::ticket_api::{ApiError, Close, Files, TicketApi};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
-    new_ticket, with_key,
+    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file, new_ticket,
+    with_key,
 };
 
 const PASSWORD: &str = "correct horse & battery";
@@ -88,7 +88,6 @@ fn at(desk: DeskStandIn, api: Arc<whmcs::Keliweb>) -> Office {
         guests: None,
         properties: Properties::Unlisted,
         says_reply_id: false,
-        close: Close::Asks("Please close this ticket."),
         closed: Closed::Opens,
         catalog: None,
         refusals_of_key: 2,
@@ -140,27 +139,30 @@ async fn each_name_that_is_assumed_is_a_key() {
         own.reply_path = "reply".to_owned();
         own.empty_attachments = true;
         own.client_id_mode = ClientIdMode::Fixed;
-        settings.close_text = "Bitte schließen.".to_owned();
         settings.default_department = Some("Sales".to_owned());
     });
     let office = at(desk, Arc::new(api));
     let ticket = office.creates("Help", "Text").await;
     assert_eq!(office.desk.filed(&ticket).department.as_deref(), Some("2"));
-    office.api.close(&office.account, &ticket).await.unwrap();
-    assert_eq!(office.reads(&ticket).await.messages[0].text, "Bitte schließen.");
+    office.replies(&ticket, "Hello").await;
+    assert_eq!(office.reads(&ticket).await.messages.len(), 1);
     let seen = front.seen();
     assert!(seen.iter().all(|call| !call.contains("clientid")), "the login says it");
     assert!(seen.iter().any(|call| call.contains("name=\"attachments\"\r\n\r\n[]")), "{seen:?}");
     office.closes_clean();
 }
 
+/// The façade closes nothing: staff is asked to, or nobody.
 #[tokio::test]
-async fn closing_is_off_where_so_configured() {
-    let off = |settings: &mut Settings, _: &mut Keliweb| settings.close_mode = CloseMode::Off;
-    let office = dressed(PATIENT, DeskOptions::default(), off).await;
-    let ticket = office.creates("Help", "Text").await;
-    assert!(!office.api.capabilities().close);
-    assert_eq!(failed(office.api.close(&office.account, &ticket).await), "unsupported");
+async fn closing_is_a_request_to_staff_or_off() {
+    let asking = Close::Asking("Chiudete, per favore.".to_owned());
+    for (mode, expected) in [(CloseMode::Reply, asking), (CloseMode::Off, Close::No)] {
+        let set = |settings: &mut Settings, _: &mut Keliweb| {
+            (settings.close_mode, settings.close_text) = (mode, "Chiudete, per favore.".to_owned());
+        };
+        let office = dressed(PATIENT, DeskOptions::default(), set).await;
+        assert_eq!(office.api.capabilities().close, expected);
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,7 @@ use ticket_bridge::ticket_api::{Access, Author, Found, Scope};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, file, marker,
-    new_ticket,
+    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, file, marker, new_ticket,
 };
 
 const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
@@ -82,7 +81,6 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         guests: None,
         properties: Properties::Listed,
         says_reply_id: true,
-        close: Close::Closes,
         closed: Closed::Refuses,
         catalog: Some("properties"),
         refusals_of_key: 1,

@@ -16,12 +16,12 @@ use ticket_bridge::sandbox::desk::whmcs::PRIVATE_NOTE;
 use ticket_bridge::sandbox::desk::whmcs::options::{EmptyLists, Ids as IdForm, StaffMark, WhmcsOptions};
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect};
 use ticket_bridge::ticket_api::whmcs;
-use ticket_bridge::ticket_api::{Access, Author, Files, Found, Guest, NewReply, NewTicket, Scope};
+use ticket_bridge::ticket_api::{Access, Author, Close, Files, Found, Guest, NewReply, NewTicket, Scope};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, ANY_TIME, Close, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed,
-    file, marker, new_reply, new_ticket, with_key,
+    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
+    marker, new_reply, new_ticket, with_key,
 };
 
 const SECRET: &str = "very secret & long";
@@ -95,7 +95,6 @@ fn at(
         guests: Some(Access { remote: "guest".to_owned(), key: None }),
         properties: Properties::Unlisted,
         says_reply_id: false,
-        close: Close::Closes,
         closed: Closed::Opens,
         catalog: Some("catalog"),
         refusals_of_key: 1,
@@ -175,23 +174,19 @@ async fn entities_are_unescaped_unless_they_are_the_text() {
 
 #[tokio::test]
 async fn closing_is_a_call_a_request_to_staff_or_off() {
-    let asking = |settings: &mut Settings, _: &mut Native| {
-        settings.close_mode = CloseMode::Reply;
-        settings.close_text = "Bitte schließen.".to_owned();
-    };
-    let office = dressed(PATIENT, WhmcsOptions::default(), asking).await;
-    let ticket = office.creates("Help", "Text").await;
-    office.api.close(&office.account, &ticket).await.unwrap();
-    assert_eq!(office.reads(&ticket).await.messages[0].text, "Bitte schließen.");
-    office.desk.staff_closes(&ticket);
-    office.api.close(&office.account, &ticket).await.unwrap();
-    assert_eq!(office.reads(&ticket).await.status, TicketStatus::Closed, "asking again would open it");
-    office.closes_clean();
-    let off = |settings: &mut Settings, _: &mut Native| settings.close_mode = CloseMode::Off;
-    let office = dressed(PATIENT, WhmcsOptions::default(), off).await;
-    let ticket = office.creates("Help", "Text").await;
-    assert!(!office.api.capabilities().close);
-    assert_eq!(failed(office.api.close(&office.account, &ticket).await), "unsupported");
+    let asking = Close::Asking("Bitte schließen.".to_owned());
+    for (mode, expected) in
+        [(CloseMode::UpdateTicket, Close::Call), (CloseMode::Reply, asking), (CloseMode::Off, Close::No)]
+    {
+        let set = |settings: &mut Settings, _: &mut Native| {
+            (settings.close_mode, settings.close_text) = (mode, "Bitte schließen.".to_owned());
+        };
+        let office = dressed(PATIENT, WhmcsOptions::default(), set).await;
+        let ticket = office.creates("Help", "Text").await;
+        assert_eq!(office.api.capabilities().close, expected);
+        assert_eq!(office.api.close(&office.account, &ticket).await.is_ok(), expected == Close::Call);
+        office.closes_clean();
+    }
 }
 
 /// Before 7.10 files have no index, before 8.0 there is no requestor; files can be taken down by name alone.
