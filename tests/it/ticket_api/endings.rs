@@ -175,13 +175,18 @@ pub(super) async fn a_server_that_is_not_there_was_surely_not_reached(open: Open
     assert_eq!(failed(ending), "retry");
 }
 
-pub(super) async fn a_removed_ticket_is_not_found(open: Open) {
+pub(super) async fn a_removed_or_merged_ticket_is_not_found(open: Open) {
     let office = open(PATIENT).await;
     let ticket = office.creates("Help", "Text").await;
+    let (merged, master) =
+        (office.creates("The same", "Text").await, office.creates("The same", "Text").await);
+    office.desk.staff_merges(&merged, &master);
     office.desk.staff_removes(&ticket);
     let (api, account) = (&office.api, &office.account);
     assert_eq!(failed(office.tries_to_reply(&ticket, "Hello?").await), "not found");
-    assert_eq!(failed(api.ticket(account, &ticket).await), "not found");
+    for ticket in [&ticket, &merged] {
+        assert_eq!(failed(api.ticket(account, ticket).await), "not found");
+    }
     assert_eq!(failed(api.ticket(account, &TicketId::new("../property")).await), "not found");
     let closed = api.close(account, &ticket).await;
     assert_eq!(failed(closed), if closes(&office) { "not found" } else { "unsupported" });

@@ -1,11 +1,11 @@
 //! Cases: the list of changes, whole or of what is active, or its refusal.
 
 use ticket_bridge::model::ids::TicketId;
-use ticket_bridge::ticket_api::Scope;
 use ticket_bridge::ticket_api::walk::Walk;
+use ticket_bridge::ticket_api::{Found, Scope};
 
 use super::Open;
-use super::office::{Office, PATIENT, failed};
+use super::office::{ACCOUNT, ANY_TIME, OTHER, Office, PATIENT, failed, marker};
 
 pub(super) async fn lists_every_ticket_once(open: Open) {
     let office = open(PATIENT).await;
@@ -29,6 +29,24 @@ pub(super) async fn half_a_look_is_none(open: Open) {
         assert_eq!(failed(walk.next(&*office.api, &office.account).await), "retry");
     } else {
         assert_eq!(failed(first), "unsupported");
+    }
+    office.closes_clean();
+}
+
+pub(super) async fn what_is_another_accounts_is_not_shown(open: Open) {
+    let office = open(PATIENT).await;
+    office.desk.stand_in.add_account(OTHER, "a key of their own");
+    let lost = marker("theirs");
+    let theirs = office.desk.opened_in_the_panel(OTHER, &format!("Text · {lost}"));
+    let ours = office.desk.opened_in_the_panel(ACCOUNT, "Text");
+    assert_eq!(office.reads(&ours).await.text, "Text", "whoever opened it");
+    assert_eq!(failed(office.api.ticket(&office.account, &theirs).await), "not found");
+    let found = office.looks_for_ticket(&lost, ANY_TIME, &|_| false).await.unwrap();
+    let listed = office.lists(Scope::All).await;
+    if can_list(&office) {
+        assert_eq!((listed.unwrap(), found), (vec![ours], Found::Absent));
+    } else {
+        assert_eq!((failed(listed), found), ("unsupported", Found::CannotKnow));
     }
     office.closes_clean();
 }

@@ -77,6 +77,7 @@ matrix! {
         lists:
             lists_every_ticket_once
             half_a_look_is_none
+            what_is_another_accounts_is_not_shown
             what_staff_answered_is_among_the_active
             a_new_message_changes_the_mark;
         closing:
@@ -98,7 +99,7 @@ matrix! {
             too_many_calls_freeze_the_api
             a_hanging_call_may_still_run
             a_server_that_is_not_there_was_surely_not_reached
-            a_removed_ticket_is_not_found
+            a_removed_or_merged_ticket_is_not_found
             an_account_that_is_not_the_keys_is_unauthorized
             a_revoked_key_is_unauthorized
             no_error_shows_the_key

@@ -21,6 +21,8 @@ pub(super) const PATIENT: Duration = Duration::from_secs(20);
 pub(super) const ANY_TIME: Timestamp = Timestamp::EPOCH;
 /// The account that every office speaks for.
 pub(super) const ACCOUNT: i64 = 12;
+/// Another one at the same desk.
+pub(super) const OTHER: i64 = 13;
 
 pub(super) struct Office {
     pub(super) api: Arc<dyn TicketApi>,
@@ -246,6 +248,17 @@ impl Desk {
         let message = message.as_str().strip_prefix(self.ids.message).unwrap().parse().unwrap();
         let message = Some(desk::MessageId(message));
         self.stand_in.staff_attaches(self.number(ticket), message, name, bytes).unwrap();
+    }
+
+    /// A ticket that somebody opened in the panel.
+    pub(super) fn opened_in_the_panel(&self, account: i64, text: &str) -> TicketId {
+        let ticket = self.stand_in.staff_opens(account, "From the panel", text).unwrap();
+        TicketId::new(format!("{}{ticket}", self.ids.ticket))
+    }
+
+    /// Staff makes one ticket of two.
+    pub(super) fn staff_merges(&self, from: &TicketId, into: &TicketId) {
+        self.stand_in.staff_merges(self.number(from), self.number(into)).unwrap();
     }
 
     pub(super) fn staff_resolves(&self, ticket: &TicketId) {

@@ -25,12 +25,11 @@ use ticket_bridge::ticket_api::{
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file, marker,
-    new_ticket, with_key,
+    ACCOUNT, Closed, Desk, Ids, OTHER, Office, PATIENT, Properties, Ways, account, common, failed, file,
+    marker, new_ticket, with_key,
 };
 
 const KEY: &str = "hup_live_abcdefghijklmnopqrstu";
-const OTHER: i64 = 13;
 const OTHER_KEY: &str = "hup_live_of_somebody_else";
 const IDS: Ids = Ids { ticket: "tkt_", message: "tmsg_", property: "vps:", file: "tatt_" };
 
@@ -95,12 +94,6 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
 fn adapter(url: &str, patience: Duration, settings: config::Hostup) -> Hostup {
     let tls = tls::client_config(None).unwrap();
     Hostup::new(common("hostup", url, KEY, patience), settings, &tls, Clock::real()).unwrap()
-}
-
-/// A ticket of somebody that was opened in the panel.
-fn opened_in_the_panel(office: &Office, account: i64) -> TicketId {
-    let ticket = office.desk.stand_in.staff_opens(account, "Theirs", "Text").unwrap();
-    TicketId::new(format!("tkt_{ticket}"))
 }
 
 /// What new tickets get, where they say nothing else.
@@ -271,7 +264,7 @@ async fn a_missing_scope_is_named() {
     ] {
         let scopes = others.map(str::to_owned).into();
         let office = dressed(PATIENT, HostupOptions { scopes, ..HostupOptions::default() }, |_| {}).await;
-        let ticket = opened_in_the_panel(&office, ACCOUNT);
+        let ticket = office.desk.opened_in_the_panel(ACCOUNT, "Text");
         let (api, account) = (&office.api, &office.account);
         let ended = match missing {
             "read:account" => vec![
@@ -304,7 +297,7 @@ async fn a_ticket_of_somebody_else_is_not_found() {
     for foreign_status in [403, 404] {
         let options = HostupOptions { foreign_status, ..HostupOptions::default() };
         let office = dressed(PATIENT, options, |_| {}).await;
-        let theirs = opened_in_the_panel(&office, OTHER);
+        let theirs = office.desk.opened_in_the_panel(OTHER, "Text");
         let (api, account) = (&office.api, &office.account);
         for ended in [
             api.ticket(account, &theirs).await.map(drop),
