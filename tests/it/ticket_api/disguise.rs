@@ -26,6 +26,8 @@ pub(super) struct Disguise {
     pub(super) keys: Vec<(&'static str, &'static str, &'static str)>,
     /// Words that are the whole value, in answers and in forms.
     pub(super) words: Vec<(&'static str, &'static str)>,
+    /// What becomes of each value of an answer, once its parts are changed.
+    pub(super) dress: Option<fn(Value) -> Value>,
 }
 
 /// The door, which stands as long as the test runs.
@@ -157,7 +159,11 @@ impl Disguise {
             path.ends_with(end).then_some((*inner, *outer))
         };
         let keys: Vec<_> = self.keys.iter().filter_map(here).collect();
-        renamed(json, &keys, &self.words)
+        let json = renamed(json, &keys, &self.words);
+        match self.dress {
+            Some(dress) => dressed(json, dress),
+            None => json,
+        }
     }
 }
 
@@ -186,6 +192,16 @@ fn renamed(json: Value, keys: &[(&str, &str)], words: &[(&str, &str)]) -> Value 
         Value::String(text) => Value::String(outer(&text, words).unwrap_or(text)),
         other => other,
     }
+}
+
+fn dressed(json: Value, dress: fn(Value) -> Value) -> Value {
+    dress(match json {
+        Value::Array(items) => items.into_iter().map(|item| dressed(item, dress)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (key, dressed(value, dress))).collect()
+        }
+        scalar => scalar,
+    })
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

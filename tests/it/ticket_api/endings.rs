@@ -222,7 +222,7 @@ pub(super) async fn a_revoked_key_is_unauthorized(open: Open) {
 }
 
 pub(super) async fn no_error_shows_the_key(open: Open) {
-    let Office { api, account, desk, ways } = open(PATIENT).await;
+    let Office { api, account, desk, ways, .. } = open(PATIENT).await;
     desk.takes_the_key_back();
     let refused = api.create(&account, &new_ticket("Help", "Text"), Files::None).await.unwrap_err();
     drop(desk);

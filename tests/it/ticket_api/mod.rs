@@ -12,6 +12,7 @@ use office::Office;
 
 mod closing;
 mod disguise;
+mod dresses;
 mod endings;
 mod files;
 mod finding;
@@ -90,6 +91,14 @@ matrix! {
             finds_a_lost_create_by_its_marker
             finds_a_lost_reply_by_its_marker
             a_look_that_cannot_be_finished_is_none;
+        dresses:
+            numbers_and_flags_may_be_strings
+            digits_may_be_numbers
+            a_list_of_one_may_be_its_element
+            an_empty_list_may_hold_an_empty_list
+            an_empty_list_may_be_null
+            what_is_empty_may_be_missing
+            what_nobody_asked_for_may_be_there;
         endings:
             each_ending_of_a_write_is_certain_or_unknown
             each_ending_of_a_closing_is_certain_or_unknown

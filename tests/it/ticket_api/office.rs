@@ -17,6 +17,8 @@ use ticket_bridge::ticket_api::{
     TicketApi, Upload,
 };
 
+use super::disguise::{Disguise, Front, in_front_of};
+
 pub(super) const PATIENT: Duration = Duration::from_secs(20);
 pub(super) const ANY_TIME: Timestamp = Timestamp::EPOCH;
 /// The account that every office speaks for.
@@ -29,7 +31,11 @@ pub(super) struct Office {
     pub(super) account: Access,
     pub(super) desk: Desk,
     pub(super) ways: Ways,
+    /// Makes the same adapter for the desk at another address.
+    pub(super) connect: Connect,
 }
+
+pub(super) type Connect = Box<dyn Fn(&str) -> Arc<dyn TicketApi> + Send + Sync>;
 
 /// What a contract says of its desk, and no capability.
 pub(super) struct Ways {
@@ -83,6 +89,19 @@ pub(super) struct Ids {
 // === impl Office ===
 
 impl Office {
+    /// The office of an adapter at this address.
+    pub(super) fn new(desk: Desk, url: &str, ways: Ways, connect: Connect) -> Self {
+        let account = Access { remote: ACCOUNT.to_string(), key: None };
+        Self { api: connect(url), account, desk, ways, connect }
+    }
+
+    /// From now on its adapter speaks to the desk through this door.
+    pub(super) async fn goes_through(&mut self, disguise: Disguise) -> Front {
+        let front = in_front_of(&self.desk.stand_in, disguise).await;
+        self.api = (self.connect)(&front.url);
+        front
+    }
+
     pub(super) async fn creates(&self, subject: &str, text: &str) -> TicketId {
         self.opens(&new_ticket(subject, text)).await
     }
@@ -325,10 +344,6 @@ pub(super) fn common(name: &str, url: &str, key: &str, patience: Duration) -> Co
         max_calls_per_second: 0.0,
         ..Common::new(ApiName::new(name), url.parse().unwrap())
     }
-}
-
-pub(super) fn account() -> Access {
-    Access { remote: ACCOUNT.to_string(), key: None }
 }
 
 /// An account that has its own key, which nobody knows.

@@ -25,8 +25,8 @@ use ticket_bridge::ticket_api::{
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Closed, Desk, Ids, OTHER, Office, PATIENT, Properties, Ways, account, common, failed, file,
-    marker, new_ticket, with_key,
+    ACCOUNT, Closed, Desk, Ids, OTHER, Office, PATIENT, Properties, Ways, common, failed, file, marker,
+    new_ticket, with_key,
 };
 
 const KEY: &str = "hup_live_abcdefghijklmnopqrstu";
@@ -87,8 +87,9 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         catalog: Some("catalog"),
         refusals_of_key: 1,
     };
-    let api = Arc::new(adapter(url, patience, settings));
-    Office { api, account: account(), desk: Desk::new(desk, IDS), ways }
+    let connect =
+        move |url: &str| -> Arc<dyn TicketApi> { Arc::new(adapter(url, patience, settings.clone())) };
+    Office::new(Desk::new(desk, IDS), url, ways, Box::new(connect))
 }
 
 fn adapter(url: &str, patience: Duration, settings: config::Hostup) -> Hostup {

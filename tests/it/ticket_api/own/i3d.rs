@@ -16,12 +16,12 @@ use ticket_bridge::runtime::{Clock, tls};
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect, DownloadForm, I3dOptions, MailField};
 use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::i3d::I3d;
-use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Guest, NewTicket, Scope};
+use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Guest, NewTicket, Scope, TicketApi};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
-    kind, marker, new_ticket, with_key,
+    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, kind,
+    marker, new_ticket, with_key,
 };
 
 const KEY: &str = "i3d-!@#$%&*abcdefghijklmnopqrstu";
@@ -87,8 +87,10 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
     let (category, contact) = (Some("Bare-metal".to_owned()), Some(contact));
     let mut settings = config::I3d { page_size: 3, category, contact, ..config::I3d::default() };
     set(&mut settings);
-    let tls = tls::client_config(None).unwrap();
-    let api = I3d::new(common("i3d", url, KEY, patience), settings, &tls, Clock::real()).unwrap();
+    let connect = move |url: &str| -> Arc<dyn TicketApi> {
+        let (common, tls) = (common("i3d", url, KEY, patience), tls::client_config(None).unwrap());
+        Arc::new(I3d::new(common, settings.clone(), &tls, Clock::real()).unwrap())
+    };
     let ways = Ways {
         key: KEY,
         stranger: with_key("12", "i3d-of-nobody"),
@@ -99,7 +101,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         catalog: Some("catalog"),
         refusals_of_key: 1,
     };
-    Office { api: Arc::new(api), account: account(), desk: Desk::new(desk, Ids::default()), ways }
+    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
 }
 
 /// Everything that the pages do not name has another name here: paths, headers, a status, the staff flag.

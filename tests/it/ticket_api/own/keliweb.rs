@@ -22,8 +22,7 @@ use ticket_bridge::ticket_api::{ApiError, Close, Files, TicketApi};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file, new_ticket,
-    with_key,
+    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, new_ticket, with_key,
 };
 
 const PASSWORD: &str = "correct horse & battery";
@@ -71,8 +70,7 @@ async fn dressed(
 ) -> Office {
     let desk = desk(options).await;
     let url = desk.base_url();
-    let api = Arc::new(adapter(&url, patience, token_dir(), set));
-    at(desk, api)
+    at(desk, &url, patience, set)
 }
 
 async fn desk(options: DeskOptions) -> DeskStandIn {
@@ -81,7 +79,18 @@ async fn desk(options: DeskOptions) -> DeskStandIn {
     desk
 }
 
-fn at(desk: DeskStandIn, api: Arc<whmcs::Keliweb>) -> Office {
+/// The office whose adapter finds the desk at this address.
+fn at(
+    desk: DeskStandIn,
+    url: &str,
+    patience: Duration,
+    set: impl FnOnce(&mut Settings, &mut Keliweb),
+) -> Office {
+    let (mut settings, mut own) = settings();
+    set(&mut settings, &mut own);
+    let connect = move |url: &str| -> Arc<dyn TicketApi> {
+        Arc::new(adapter(url, patience, token_dir(), settings.clone(), own.clone()))
+    };
     let ways = Ways {
         key: PASSWORD,
         stranger: with_key("nobody@keli.example", "nothing"),
@@ -92,21 +101,27 @@ fn at(desk: DeskStandIn, api: Arc<whmcs::Keliweb>) -> Office {
         catalog: None,
         refusals_of_key: 2,
     };
-    Office { api, account: account(), desk: Desk::new(desk, Ids::default()), ways }
+    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
 }
 
-fn adapter(
-    desk: &str,
-    patience: Duration,
-    tokens: PathBuf,
-    set: impl FnOnce(&mut Settings, &mut Keliweb),
-) -> whmcs::Keliweb {
-    let base = desk.trim_end_matches('/');
-    let oauth_url = format!("{base}/oauth/token").parse().unwrap();
-    let mut own = Keliweb::new(oauth_url, CLIENT_ID, Secret::new(CLIENT_SECRET), user_name(ACCOUNT));
+fn settings() -> (Settings, Keliweb) {
+    let login = "http://localhost/oauth/token".parse().unwrap();
+    let own = Keliweb::new(login, CLIENT_ID, Secret::new(CLIENT_SECRET), user_name(ACCOUNT));
     let mut settings = Settings::new(Profile::Keliweb(Box::new(own.clone())));
     settings.departments = [("Support".to_owned(), 1), ("Sales".to_owned(), 2)].into();
-    set(&mut settings, &mut own);
+    (settings, own)
+}
+
+/// Where people log in is below the same address.
+fn adapter(
+    url: &str,
+    patience: Duration,
+    tokens: PathBuf,
+    mut settings: Settings,
+    mut own: Keliweb,
+) -> whmcs::Keliweb {
+    let base = url.trim_end_matches('/');
+    own.oauth_url = format!("{base}{}", own.oauth_url.path()).parse().unwrap();
     settings.profile = Profile::Keliweb(Box::new(own));
     let common = common("keliweb", &format!("{base}/api/v2/keliweb/"), PASSWORD, patience);
     whmcs::Keliweb::new(common, settings, tokens, &tls::client_config(None).unwrap(), Clock::real()).unwrap()
@@ -131,9 +146,8 @@ async fn each_name_that_is_assumed_is_a_key() {
         path("/api/v2/keliweb/add-ticket-reply", "/api/v2/keliweb/reply"),
     ];
     let front = in_front_of(&desk, Disguise { paths, ..Disguise::default() }).await;
-    let login = format!("{}/login", front.url).parse().unwrap();
-    let api = adapter(&front.url, PATIENT, token_dir(), |settings, own| {
-        own.oauth_url = login;
+    let office = at(desk, &front.url, PATIENT, |settings, own| {
+        own.oauth_url = "http://localhost/login".parse().unwrap();
         own.open_path = "open".to_owned();
         own.get_path = "get".to_owned();
         own.reply_path = "reply".to_owned();
@@ -141,7 +155,6 @@ async fn each_name_that_is_assumed_is_a_key() {
         own.client_id_mode = ClientIdMode::Fixed;
         settings.default_department = Some("Sales".to_owned());
     });
-    let office = at(desk, Arc::new(api));
     let ticket = office.creates("Help", "Text").await;
     assert_eq!(office.desk.filed(&ticket).department.as_deref(), Some("2"));
     office.replies(&ticket, "Hello").await;
@@ -205,18 +218,20 @@ async fn many_calls_at_once_log_in_once() {
 async fn tokens_outlive_the_process_and_a_dead_refresh_token_is_no_end() {
     let office = office(PATIENT).await;
     let url = office.desk.stand_in.base_url();
+    let (settings, own) = settings();
     let dir = token_dir();
+    let adapter = || adapter(&url, PATIENT, dir.clone(), settings.clone(), own.clone());
     for n in 0..3 {
-        let api = adapter(&url, PATIENT, dir.clone(), |_, _| {});
-        api.create(&account(), &new_ticket(&format!("Run {n}"), "Text"), Files::None).await.unwrap();
+        let api = adapter();
+        api.create(&office.account, &new_ticket(&format!("Run {n}"), "Text"), Files::None).await.unwrap();
     }
     assert_eq!(office.desk.calls("token"), 1);
     for file in std::fs::read_dir(&dir).unwrap() {
         let stored = r#"{"access":"dead","refresh":"dead, too","ends":99999999999999}"#;
         std::fs::write(file.unwrap().path(), stored).unwrap();
     }
-    let api = adapter(&url, PATIENT, dir, |_, _| {});
-    api.create(&account(), &new_ticket("After", "Text"), Files::None).await.unwrap();
+    let api = adapter();
+    api.create(&office.account, &new_ticket("After", "Text"), Files::None).await.unwrap();
     assert_eq!(office.desk.calls("token"), 3, "the refresh was refused, the password was not");
 }
 

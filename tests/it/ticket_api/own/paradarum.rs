@@ -11,11 +11,11 @@ use ticket_bridge::config::ByteSize;
 use ticket_bridge::runtime::{Clock, tls};
 use ticket_bridge::sandbox::desk::{self, DeskOptions, DeskStandIn};
 use ticket_bridge::ticket_api::paradarum::Paradarum;
-use ticket_bridge::ticket_api::{Access, Author, Found, Scope};
+use ticket_bridge::ticket_api::{Access, Author, Found, Scope, TicketApi};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, file, marker, new_ticket,
+    ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, file, marker, new_ticket,
 };
 
 const KEY: &str = "pdm_!@#$%&*abcdefghijklmnopqrstu";
@@ -73,8 +73,10 @@ async fn dressed(
 fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::Paradarum)) -> Office {
     let mut settings = config::Paradarum { page_size: 3, ..config::Paradarum::default() };
     set(&mut settings);
-    let tls = tls::client_config(None).unwrap();
-    let api = Paradarum::new(common("paradarum", url, KEY, patience), settings, &tls, Clock::real()).unwrap();
+    let connect = move |url: &str| -> Arc<dyn TicketApi> {
+        let (common, tls) = (common("paradarum", url, KEY, patience), tls::client_config(None).unwrap());
+        Arc::new(Paradarum::new(common, settings.clone(), &tls, Clock::real()).unwrap())
+    };
     let ways = Ways {
         key: KEY,
         stranger: Access { remote: "999999".to_owned(), key: None },
@@ -85,7 +87,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         catalog: Some("properties"),
         refusals_of_key: 1,
     };
-    Office { api: Arc::new(api), account: account(), desk: Desk::new(desk, Ids::default()), ways }
+    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
 }
 
 /// Everything that the documentation does not name has another name here: paths, parameters, headers.

@@ -16,12 +16,14 @@ use ticket_bridge::sandbox::desk::whmcs::PRIVATE_NOTE;
 use ticket_bridge::sandbox::desk::whmcs::options::{EmptyLists, Ids as IdForm, StaffMark, WhmcsOptions};
 use ticket_bridge::sandbox::desk::{DeskOptions, DeskStandIn, Dialect};
 use ticket_bridge::ticket_api::whmcs;
-use ticket_bridge::ticket_api::{Access, Author, Close, Files, Found, Guest, NewReply, NewTicket, Scope};
+use ticket_bridge::ticket_api::{
+    Access, Author, Close, Files, Found, Guest, NewReply, NewTicket, Scope, TicketApi,
+};
 
 use super::super::disguise::{Disguise, in_front_of};
 use super::super::office::{
-    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, account, common, failed, file,
-    marker, new_reply, new_ticket, with_key,
+    ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, marker,
+    new_reply, new_ticket, with_key,
 };
 
 const SECRET: &str = "very secret & long";
@@ -64,7 +66,7 @@ async fn dressed(
 ) -> Office {
     let desk = desk(whmcs).await;
     let url = desk.base_url();
-    at(desk, &url, patience, set).0
+    at(desk, &url, patience, set)
 }
 
 async fn desk(whmcs: WhmcsOptions) -> DeskStandIn {
@@ -75,20 +77,19 @@ async fn desk(whmcs: WhmcsOptions) -> DeskStandIn {
     desk
 }
 
-/// The office whose adapter finds the desk at this address, and that adapter.
+/// The office whose adapter finds the desk at this address.
 fn at(
     desk: DeskStandIn,
     url: &str,
     patience: Duration,
     set: impl FnOnce(&mut Settings, &mut Native),
-) -> (Office, Arc<whmcs::Native>) {
+) -> Office {
     let mut own = Native::new(WhmcsOptions::default().identifier);
     let mut settings = Settings { page_size: 3, ..Settings::new(Profile::Native(own.clone())) };
     set(&mut settings, &mut own);
     settings.profile = Profile::Native(own);
-    let tls = tls::client_config(None).unwrap();
-    let api = whmcs::Native::new(common("whmcs", url, SECRET, patience), settings, &tls, Clock::real());
-    let api = Arc::new(api.unwrap());
+    let connect =
+        move |url: &str| -> Arc<dyn TicketApi> { Arc::new(adapter(url, patience, settings.clone())) };
     let ways = Ways {
         key: SECRET,
         stranger: with_key("12", "nobody:nothing"),
@@ -99,8 +100,12 @@ fn at(
         catalog: Some("catalog"),
         refusals_of_key: 1,
     };
-    let desk = Desk::new(desk, Ids::default());
-    (Office { api: api.clone(), account: account(), desk, ways }, api)
+    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
+}
+
+fn adapter(url: &str, patience: Duration, settings: Settings) -> whmcs::Native {
+    let tls = tls::client_config(None).unwrap();
+    whmcs::Native::new(common("whmcs", url, SECRET, patience), settings, &tls, Clock::real()).unwrap()
 }
 
 /// Lists without elements, and marks of staff, in each form.
@@ -131,7 +136,7 @@ async fn each_choice_of_the_installation_is_a_key() {
     let words = vec![("Closed", "Erledigt"), ("Answered", "Beantwortet")];
     let paths = vec![(Method::POST, "/includes/api.php", "/billing/api.php")];
     let front = in_front_of(&desk, Disguise { paths, words, ..Disguise::default() }).await;
-    let (office, _) = at(desk, &format!("{}/billing/api.php", front.url), PATIENT, |settings, own| {
+    let office = at(desk, &format!("{}/billing/api.php", front.url), PATIENT, |settings, own| {
         settings.status_closed = vec!["Erledigt".to_owned()];
         own.active_status = vec!["Beantwortet".to_owned()];
         own.ignore_dept_assignments = false;
@@ -275,9 +280,10 @@ async fn departments_are_heard_once_and_by_name() {
 async fn a_client_is_found_by_his_address() {
     let client_emails = [(ACCOUNT, "joe@example.com".to_owned())].into();
     let desk = desk(WhmcsOptions { client_emails, ..WhmcsOptions::default() }).await;
-    let url = desk.base_url();
-    let (office, api) = at(desk, &url, PATIENT, |_, _| {});
-    let found = api.find_client(&office.account, "Joe@Example.com").await.unwrap();
+    let settings = Settings::new(Profile::Native(Native::new(WhmcsOptions::default().identifier)));
+    let api = adapter(&desk.base_url(), PATIENT, settings);
+    let guests = Access { remote: "guest".to_owned(), key: None };
+    let found = api.find_client(&guests, "Joe@Example.com").await.unwrap();
     assert_eq!(found, Some(ACCOUNT.to_string()));
-    assert_eq!(api.find_client(&office.account, "nobody@example.com").await.unwrap(), None);
+    assert_eq!(api.find_client(&guests, "nobody@example.com").await.unwrap(), None);
 }
