@@ -17,6 +17,8 @@ use super::office::PATIENT;
 /// What is called otherwise, each pair as the desk has it and as callers must have it.
 #[derive(Clone, Default)]
 pub(super) struct Disguise {
+    /// The path of `base_url`, where it is not the desk's.
+    pub(super) base: Option<&'static str>,
     /// Headers of both directions, and what callers must put before the value.
     pub(super) headers: Vec<(&'static str, &'static str, &'static str)>,
     /// Paths, with `{id}` for a part of any name.
@@ -55,7 +57,7 @@ impl Front {
 pub(super) async fn in_front_of(desk: &DeskStandIn, disguise: Disguise) -> Front {
     let seen = Arc::default();
     let desk: Url = desk.base_url().parse().unwrap();
-    let path = desk.path().trim_end_matches('/').to_owned();
+    let path = disguise.base.unwrap_or(desk.path().trim_end_matches('/')).to_owned();
     let client = http_client(&tls::client_config(None).unwrap(), PATIENT).unwrap();
     let behind = Behind { disguise, desk, client, seen: Arc::clone(&seen) };
     let router = Router::new().fallback(pass).with_state(Arc::new(behind));

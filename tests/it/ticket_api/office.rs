@@ -89,10 +89,9 @@ pub(super) struct Ids {
 // === impl Office ===
 
 impl Office {
-    /// The office of an adapter at this address.
-    pub(super) fn new(desk: Desk, url: &str, ways: Ways, connect: Connect) -> Self {
+    pub(super) fn new(desk: Desk, ways: Ways, connect: Connect) -> Self {
         let account = Access { remote: ACCOUNT.to_string(), key: None };
-        Self { api: connect(url), account, desk, ways, connect }
+        Self { api: connect(&desk.stand_in.base_url()), account, desk, ways, connect }
     }
 
     /// From now on its adapter speaks to the desk through this door.

@@ -23,7 +23,7 @@ use ticket_bridge::ticket_api::{
     Access, ApiError, Author, Files, Found, NewTicket, Reopen, Scope, TicketApi,
 };
 
-use super::super::disguise::{Disguise, in_front_of};
+use super::super::disguise::Disguise;
 use super::super::office::{
     ACCOUNT, Closed, Desk, Ids, OTHER, Office, PATIENT, Properties, Ways, common, failed, file, marker,
     new_ticket, with_key,
@@ -60,21 +60,10 @@ pub(in super::super) fn office_in_another_dress(patience: Duration) -> BoxFuture
 }
 
 async fn dressed(patience: Duration, hostup: HostupOptions, set: impl FnOnce(&mut config::Hostup)) -> Office {
-    let desk = desk(hostup).await;
-    let url = desk.base_url();
-    at(desk, &url, patience, set)
-}
-
-async fn desk(hostup: HostupOptions) -> DeskStandIn {
     let options = DeskOptions { dialect: Dialect::Hostup, hostup, ..DeskOptions::default() };
     let desk = DeskStandIn::start(options).await.unwrap();
     desk.add_account(ACCOUNT, KEY);
     desk.add_account(OTHER, OTHER_KEY);
-    desk
-}
-
-/// The office whose adapter finds the desk at this address.
-fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::Hostup)) -> Office {
     let mut settings = config::Hostup { list_page: 3, ..config::Hostup::default() };
     set(&mut settings);
     let ways = Ways {
@@ -89,7 +78,7 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
     };
     let connect =
         move |url: &str| -> Arc<dyn TicketApi> { Arc::new(adapter(url, patience, settings.clone())) };
-    Office::new(Desk::new(desk, IDS), url, ways, Box::new(connect))
+    Office::new(Desk::new(desk, IDS), ways, Box::new(connect))
 }
 
 fn adapter(url: &str, patience: Duration, settings: config::Hostup) -> Hostup {
@@ -119,7 +108,6 @@ async fn new_tickets_are_filed_as_configured() {
 /// A path that is nowhere named, and how customers' texts are kept.
 #[tokio::test]
 async fn what_is_assumed_of_closing_and_replying_is_a_key() {
-    let desk = desk(HostupOptions::default()).await;
     let disguise = Disguise {
         paths: vec![(
             Method::POST,
@@ -128,12 +116,13 @@ async fn what_is_assumed_of_closing_and_replying_is_a_key() {
         )],
         ..Disguise::default()
     };
-    let front = in_front_of(&desk, disguise).await;
-    let office = at(desk, &front.url, PATIENT, |settings| {
+    let mut office = dressed(PATIENT, HostupOptions::default(), |settings| {
         settings.close_path = "/support/tickets/{id}/close".to_owned();
         settings.send_encrypted = true;
         settings.list_page = 7;
-    });
+    })
+    .await;
+    let front = office.goes_through(disguise).await;
     let ticket = office.creates("Help", "Text").await;
     office.replies(&ticket, "The password is tulip.").await;
     assert!(office.desk.filed(&ticket).messages[0].encrypted);
@@ -146,14 +135,13 @@ async fn what_is_assumed_of_closing_and_replying_is_a_key() {
 /// An upload says where it belongs, or its message does.
 #[tokio::test]
 async fn uploads_are_pinned_or_named_by_their_message() {
-    let desk =
-        desk(HostupOptions { binding: Binding::Field("files".to_owned()), ..HostupOptions::default() });
-    let desk = desk.await;
-    let front = in_front_of(&desk, Disguise::default()).await;
-    let office = at(desk, &front.url, PATIENT, |settings| {
+    let options = HostupOptions { binding: Binding::Field("files".to_owned()), ..HostupOptions::default() };
+    let mut office = dressed(PATIENT, options, |settings| {
         settings.pin_upload = false;
         settings.reply_attachment_field = Some("files".to_owned());
-    });
+    })
+    .await;
+    let front = office.goes_through(Disguise::default()).await;
     let ticket = office.creates_with(vec![file("a.txt", vec![1])]).await;
     assert_eq!(office.reads(&ticket).await.attachments.len(), 1);
     assert!(front.seen().iter().all(|call| !call.contains("name=\"ticketId\"")));

@@ -18,7 +18,7 @@ use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::i3d::I3d;
 use ticket_bridge::ticket_api::{Access, ApiError, Author, Files, Found, Guest, NewTicket, Scope, TicketApi};
 
-use super::super::disguise::{Disguise, in_front_of};
+use super::super::disguise::Disguise;
 use super::super::office::{
     ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, kind,
     marker, new_ticket, with_key,
@@ -64,20 +64,9 @@ pub(in super::super) fn office_in_another_dress(patience: Duration) -> BoxFuture
 }
 
 async fn dressed(patience: Duration, i3d: I3dOptions, set: impl FnOnce(&mut config::I3d)) -> Office {
-    let desk = desk(i3d).await;
-    let url = desk.base_url();
-    at(desk, &url, patience, set)
-}
-
-async fn desk(i3d: I3dOptions) -> DeskStandIn {
     let options = DeskOptions { dialect: Dialect::I3d, i3d, ..DeskOptions::default() };
     let desk = DeskStandIn::start(options).await.unwrap();
     desk.add_account(ACCOUNT, KEY);
-    desk
-}
-
-/// The office whose adapter finds the desk at this address.
-fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::I3d)) -> Office {
     let contact = Contact {
         first_name: "Guest".to_owned(),
         last_name: "Unknown".to_owned(),
@@ -101,13 +90,12 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         catalog: Some("catalog"),
         refusals_of_key: 1,
     };
-    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
+    Office::new(Desk::new(desk, Ids::default()), ways, Box::new(connect))
 }
 
 /// Everything that the pages do not name has another name here: paths, headers, a status, the staff flag.
 #[tokio::test]
 async fn each_name_that_is_assumed_is_a_key() {
-    let desk = desk(I3dOptions { page_token: true, ..I3dOptions::default() }).await;
     let disguise = Disguise {
         headers: vec![("private-token", "x-key", ""), ("page-token", "next-part", "")],
         paths: vec![(Method::GET, "/v3/tickets/openOrUnread", "/v3/tickets/news")],
@@ -115,15 +103,17 @@ async fn each_name_that_is_assumed_is_a_key() {
         words: vec![("closed", "archived")],
         ..Disguise::default()
     };
-    let front = in_front_of(&desk, disguise).await;
-    let office = at(desk, &front.url, PATIENT, |settings| {
+    let options = I3dOptions { page_token: true, ..I3dOptions::default() };
+    let mut office = dressed(PATIENT, options, |settings| {
         settings.token_header = "X-Key".to_owned();
         settings.page_token_header = "Next-Part".to_owned();
         settings.poll_path = "/v3/tickets/news".to_owned();
         settings.staff_flag = vec!["byUs".to_owned()];
         settings.closed_statuses = vec!["archived".to_owned()];
         settings.reply_title_template = "Answer to {title}".to_owned();
-    });
+    })
+    .await;
+    office.goes_through(disguise).await;
     let mut made = Vec::new();
     for n in 0..5 {
         made.push(office.creates(&format!("Ticket {n}"), "Text").await);

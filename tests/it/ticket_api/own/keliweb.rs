@@ -20,7 +20,7 @@ use ticket_bridge::sandbox::faults::Fault;
 use ticket_bridge::ticket_api::whmcs;
 use ticket_bridge::ticket_api::{ApiError, Close, Files, TicketApi};
 
-use super::super::disguise::{Disguise, in_front_of};
+use super::super::disguise::Disguise;
 use super::super::office::{
     ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, new_ticket, with_key,
 };
@@ -68,24 +68,8 @@ async fn dressed(
     options: DeskOptions,
     set: impl FnOnce(&mut Settings, &mut Keliweb),
 ) -> Office {
-    let desk = desk(options).await;
-    let url = desk.base_url();
-    at(desk, &url, patience, set)
-}
-
-async fn desk(options: DeskOptions) -> DeskStandIn {
     let desk = DeskStandIn::start(DeskOptions { dialect: Dialect::Keliweb, ..options }).await.unwrap();
     desk.add_account(ACCOUNT, PASSWORD);
-    desk
-}
-
-/// The office whose adapter finds the desk at this address.
-fn at(
-    desk: DeskStandIn,
-    url: &str,
-    patience: Duration,
-    set: impl FnOnce(&mut Settings, &mut Keliweb),
-) -> Office {
     let (mut settings, mut own) = settings();
     set(&mut settings, &mut own);
     let connect = move |url: &str| -> Arc<dyn TicketApi> {
@@ -101,7 +85,7 @@ fn at(
         catalog: None,
         refusals_of_key: 2,
     };
-    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
+    Office::new(Desk::new(desk, Ids::default()), ways, Box::new(connect))
 }
 
 fn settings() -> (Settings, Keliweb) {
@@ -137,7 +121,6 @@ fn token_dir() -> PathBuf {
 /// All paths have other names here, and what goes with each call is as configured.
 #[tokio::test]
 async fn each_name_that_is_assumed_is_a_key() {
-    let desk = desk(DeskOptions::default()).await;
     let path = |inner, outer| (Method::POST, inner, outer);
     let paths = vec![
         path("/oauth/token", "/login"),
@@ -145,8 +128,7 @@ async fn each_name_that_is_assumed_is_a_key() {
         path("/api/v2/keliweb/get-ticket", "/api/v2/keliweb/get"),
         path("/api/v2/keliweb/add-ticket-reply", "/api/v2/keliweb/reply"),
     ];
-    let front = in_front_of(&desk, Disguise { paths, ..Disguise::default() }).await;
-    let office = at(desk, &front.url, PATIENT, |settings, own| {
+    let mut office = dressed(PATIENT, DeskOptions::default(), |settings, own| {
         own.oauth_url = "http://localhost/login".parse().unwrap();
         own.open_path = "open".to_owned();
         own.get_path = "get".to_owned();
@@ -154,7 +136,9 @@ async fn each_name_that_is_assumed_is_a_key() {
         own.empty_attachments = true;
         own.client_id_mode = ClientIdMode::Fixed;
         settings.default_department = Some("Sales".to_owned());
-    });
+    })
+    .await;
+    let front = office.goes_through(Disguise { paths, ..Disguise::default() }).await;
     let ticket = office.creates("Help", "Text").await;
     assert_eq!(office.desk.filed(&ticket).department.as_deref(), Some("2"));
     office.replies(&ticket, "Hello").await;

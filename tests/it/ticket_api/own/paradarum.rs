@@ -13,7 +13,7 @@ use ticket_bridge::sandbox::desk::{self, DeskOptions, DeskStandIn};
 use ticket_bridge::ticket_api::paradarum::Paradarum;
 use ticket_bridge::ticket_api::{Access, Author, Found, Scope, TicketApi};
 
-use super::super::disguise::{Disguise, in_front_of};
+use super::super::disguise::Disguise;
 use super::super::office::{
     ACCOUNT, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, file, marker, new_ticket,
 };
@@ -65,12 +65,6 @@ async fn dressed(
 ) -> Office {
     let desk = DeskStandIn::start(options).await.unwrap();
     desk.add_account(ACCOUNT, KEY);
-    let url = desk.base_url();
-    at(desk, &url, patience, set)
-}
-
-/// The office whose adapter finds the desk at this address.
-fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut config::Paradarum)) -> Office {
     let mut settings = config::Paradarum { page_size: 3, ..config::Paradarum::default() };
     set(&mut settings);
     let connect = move |url: &str| -> Arc<dyn TicketApi> {
@@ -87,14 +81,12 @@ fn at(desk: DeskStandIn, url: &str, patience: Duration, set: impl FnOnce(&mut co
         catalog: Some("properties"),
         refusals_of_key: 1,
     };
-    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
+    Office::new(Desk::new(desk, Ids::default()), ways, Box::new(connect))
 }
 
 /// Everything that the documentation does not name has another name here: paths, parameters, headers.
 #[tokio::test]
 async fn each_name_that_is_assumed_is_a_key() {
-    let desk = DeskStandIn::start(DeskOptions { max_page_size: 2, ..DeskOptions::default() }).await.unwrap();
-    desk.add_account(ACCOUNT, KEY);
     let disguise = Disguise {
         headers: vec![("x-api-key", "x-token", "Key ")],
         paths: vec![
@@ -106,8 +98,8 @@ async fn each_name_that_is_assumed_is_a_key() {
         keys: vec![("/message", "id", "messageNumber")],
         ..Disguise::default()
     };
-    let front = in_front_of(&desk, disguise).await;
-    let office = at(desk, &front.url, PATIENT, |settings| {
+    let options = DeskOptions { max_page_size: 2, ..DeskOptions::default() };
+    let mut office = dressed(PATIENT, options, |settings| {
         settings.auth_header = "X-Token".to_owned();
         settings.auth_prefix = "Key ".to_owned();
         settings.list_path = "/api/Tickets/all".to_owned();
@@ -116,7 +108,9 @@ async fn each_name_that_is_assumed_is_a_key() {
         settings.page_params = ("page".to_owned(), "rows".to_owned());
         settings.reply_id_ptr = "/data/messageNumber".to_owned();
         settings.topics = [("Alles".to_owned(), 5)].into();
-    });
+    })
+    .await;
+    office.goes_through(disguise).await;
     let property = office.desk.adds_property();
     let catalog = office.api.catalog(&office.account).await.unwrap();
     assert_eq!((catalog.topics, catalog.properties), (vec!["Alles".to_owned()], vec![property]));

@@ -20,7 +20,7 @@ use ticket_bridge::ticket_api::{
     Access, Author, Close, Files, Found, Guest, NewReply, NewTicket, Scope, TicketApi,
 };
 
-use super::super::disguise::{Disguise, in_front_of};
+use super::super::disguise::Disguise;
 use super::super::office::{
     ACCOUNT, ANY_TIME, Closed, Desk, Ids, Office, PATIENT, Properties, Ways, common, failed, file, marker,
     new_reply, new_ticket, with_key,
@@ -65,25 +65,6 @@ async fn dressed(
     set: impl FnOnce(&mut Settings, &mut Native),
 ) -> Office {
     let desk = desk(whmcs).await;
-    let url = desk.base_url();
-    at(desk, &url, patience, set)
-}
-
-async fn desk(whmcs: WhmcsOptions) -> DeskStandIn {
-    let whmcs = WhmcsOptions { secret: SECRET.to_owned(), ..whmcs };
-    let options = DeskOptions { dialect: Dialect::Whmcs, whmcs, ..DeskOptions::default() };
-    let desk = DeskStandIn::start(options).await.unwrap();
-    desk.add_account(ACCOUNT, "a client has no key here");
-    desk
-}
-
-/// The office whose adapter finds the desk at this address.
-fn at(
-    desk: DeskStandIn,
-    url: &str,
-    patience: Duration,
-    set: impl FnOnce(&mut Settings, &mut Native),
-) -> Office {
     let mut own = Native::new(WhmcsOptions::default().identifier);
     let mut settings = Settings { page_size: 3, ..Settings::new(Profile::Native(own.clone())) };
     set(&mut settings, &mut own);
@@ -100,7 +81,15 @@ fn at(
         catalog: Some("catalog"),
         refusals_of_key: 1,
     };
-    Office::new(Desk::new(desk, Ids::default()), url, ways, Box::new(connect))
+    Office::new(Desk::new(desk, Ids::default()), ways, Box::new(connect))
+}
+
+async fn desk(whmcs: WhmcsOptions) -> DeskStandIn {
+    let whmcs = WhmcsOptions { secret: SECRET.to_owned(), ..whmcs };
+    let options = DeskOptions { dialect: Dialect::Whmcs, whmcs, ..DeskOptions::default() };
+    let desk = DeskStandIn::start(options).await.unwrap();
+    desk.add_account(ACCOUNT, "a client has no key here");
+    desk
 }
 
 fn adapter(url: &str, patience: Duration, settings: Settings) -> whmcs::Native {
@@ -132,11 +121,10 @@ async fn in_each_form_of_nothing() {
 /// What the operator's installation has made of statuses, and what else goes with what is filed.
 #[tokio::test]
 async fn each_choice_of_the_installation_is_a_key() {
-    let desk = desk(WhmcsOptions::default()).await;
     let words = vec![("Closed", "Erledigt"), ("Answered", "Beantwortet")];
     let paths = vec![(Method::POST, "/includes/api.php", "/billing/api.php")];
-    let front = in_front_of(&desk, Disguise { paths, words, ..Disguise::default() }).await;
-    let office = at(desk, &format!("{}/billing/api.php", front.url), PATIENT, |settings, own| {
+    let disguise = Disguise { base: Some("/billing/api.php"), paths, words, ..Disguise::default() };
+    let mut office = dressed(PATIENT, WhmcsOptions::default(), |settings, own| {
         settings.status_closed = vec!["Erledigt".to_owned()];
         own.active_status = vec!["Beantwortet".to_owned()];
         own.ignore_dept_assignments = false;
@@ -145,7 +133,9 @@ async fn each_choice_of_the_installation_is_a_key() {
         settings.default_priority = Some("High".to_owned());
         settings.markdown = true;
         settings.noemail = true;
-    });
+    })
+    .await;
+    let front = office.goes_through(disguise).await;
     assert_eq!(office.api.catalog(&office.account).await.unwrap().topics, ["Sales", "Abuse"]);
     let ticket = office.creates("Help", "Text").await;
     let filed = office.desk.filed(&ticket);
