@@ -16,7 +16,7 @@ use WHMCS\Database\Capsule;
 // The bridge's [http] listen address as this server reaches it, and the name of its [[ticket_api]].
 // An environment variable of the same name wins, so that this file can stay as it is.
 defined('TICKET_BRIDGE_HOOK_URL') || define('TICKET_BRIDGE_HOOK_URL', 'http://127.0.0.1:8787/hooks/whmcs');
-// The same word as hook_secret in bot.toml.
+// The same word as hook_secret of that [[ticket_api]] in bot.toml.
 defined('TICKET_BRIDGE_HOOK_SECRET') || define('TICKET_BRIDGE_HOOK_SECRET', '');
 // Whole seconds that a page of WHMCS may wait for the bridge, connecting included.
 defined('TICKET_BRIDGE_HOOK_TIMEOUT') || define('TICKET_BRIDGE_HOOK_TIMEOUT', 3);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use rustls::ClientConfig;
 
 use crate::{
-    bridge::context::Api,
+    bridge::{context::Api, keys::KeyBook},
     config::{Config, TicketApi as ApiConfig, ticket_api::Kind, whmcs::Profile},
     model::ids::ApiName,
     runtime::clock::Clock,
@@ -48,7 +48,8 @@ fn one(api: &ApiConfig, config: &Config, tls: &Arc<ClientConfig>, clock: &Clock)
             }
         },
     };
-    Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone() })
+    let keys = api.kind.key_is_the_account().then(|| KeyBook::new(api.key.as_ref()));
+    Ok(Api { port, settle: api.settle, poll: api.poll, panel: api.panel_url.clone(), keys })
 }
 
 fn common(api: &ApiConfig, config: &Config) -> Common {

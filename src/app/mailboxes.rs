@@ -68,13 +68,12 @@ impl Mailbox {
     /// What the bridge sees of it.
     pub(super) fn side(&self) -> context::Mailbox {
         let config = &self.config;
-        let tickets = &config.new_tickets;
         context::Mailbox {
             channel: self.channel.clone(),
             address: MailAddress::new(&config.from.email),
             sender: config.from.name.clone().unwrap_or_else(|| config.from.email.clone()),
             account: config.account.as_deref().map(AccountName::new),
-            topic: tickets.topic.clone().or(tickets.department.clone()).or(tickets.category.clone()),
+            new_tickets: config.new_tickets.clone(),
             unverified: config.unverified,
             receipt: config.receipt,
             admin_chat: config.admin_chat.map(ChatId),

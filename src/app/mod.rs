@@ -178,7 +178,7 @@ async fn build(
         limits: config.limits.clone(),
         circuits: Circuits::new(Backoff::new(config.timing.retry_min, config.timing.retry_max)?),
     });
-    stop_unopened(&bridge)?;
+    bridge.know_keys()?;
     Ok(Built { bridge, telegram, mailboxes })
 }
 
@@ -217,18 +217,9 @@ async fn remember_accounts(store: &Store, config: &Config) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Accounts whose own key cannot be opened are known to be stopped before anybody asks.
-fn stop_unopened(bridge: &Bridge) -> Result<(), StoreError> {
-    for account in bridge.store.accounts()?.iter().filter(|account| account.key.is_some()) {
-        bridge.access(account);
-    }
-    Ok(())
-}
-
 /// One secret for each ticket API that may send hints.
 fn hints(config: &Config) -> Hints {
-    let common = config.http.as_ref().and_then(|http| http.hook_secret.clone());
-    let secret = |api: &crate::config::TicketApi| Some((ApiName::new(&api.name), common.clone()?));
+    let secret = |api: &crate::config::TicketApi| Some((ApiName::new(&api.name), api.hook_secret.clone()?));
     Hints::new(config.ticket_apis.iter().filter_map(secret))
 }
 

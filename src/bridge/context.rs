@@ -6,18 +6,17 @@ use std::{
 };
 
 use crate::{
-    bridge::{address_book::AddressBook, circuit::Circuits, hints::Hints},
+    bridge::{address_book::AddressBook, circuit::Circuits, hints::Hints, keys::KeyBook},
     channel::Channel,
     config::{
         Limits, Timing,
-        mailbox::{Receipt, Unverified},
+        mailbox::{NewTickets, Receipt, Unverified},
         ticket_api::PanelUrl,
     },
     model::{
-        account::Account,
         ids::{AccountName, ApiName, BotId, ChatId, MailAddress, MailboxName, TicketId},
         place::Place,
-        sealed::{NotOpened, SealingKey},
+        sealed::SealingKey,
         secret::InstanceSecret,
     },
     runtime::{
@@ -27,13 +26,8 @@ use crate::{
     spool::Spool,
     store::Store,
     text::templates::Templates,
-    ticket_api::{Access, TicketApi},
+    ticket_api::TicketApi,
 };
-
-const NO_SECRET_KEY: &str = "its own key is sealed, and secret_key is not set in bot.toml; set the one it was sealed with, or give the \
-     account its key again";
-const OTHER_SECRET_KEY: &str = "its own key does not open with this secret_key; set the one it was sealed with, or give the account its \
-     key again";
 
 /// Cheap to clone: an `Arc` of what never changes while the bridge runs.
 #[derive(Clone)]
@@ -68,6 +62,8 @@ pub struct Api {
     pub poll: std::time::Duration,
     /// Where a person sees a ticket.
     pub panel: Option<PanelUrl>,
+    /// Where a key is an account; nothing where requests name theirs, so that many may share one.
+    pub keys: Option<KeyBook>,
 }
 
 pub struct Telegram {
@@ -88,7 +84,7 @@ pub struct Mailbox {
     pub sender: String,
     /// The account that all its mail belongs to, or nothing to go by sender.
     pub account: Option<AccountName>,
-    pub topic: Option<String>,
+    pub new_tickets: NewTickets,
     pub unverified: Unverified,
     pub receipt: Receipt,
     pub admin_chat: Option<ChatId>,
@@ -119,30 +115,6 @@ impl Bridge {
 impl Parts {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// How to act for an account at its API. One whose own key cannot be opened is stopped by its circuit,
-    /// and never acts with the API's common key instead.
-    pub fn access(&self, account: &Account) -> Access {
-        let key = match self.own_key(account) {
-            Ok(key) => {
-                self.circuits.go_on(&account.api, &account.name);
-                key
-            }
-            Err(why) => {
-                self.circuits.stop(&account.api, &account.name, why, self.now());
-                Some(Secret::new(String::new()))
-            }
-        };
-        Access { remote: account.remote.clone(), key }
-    }
-
-    /// The account's own key: the one in `bot.toml` before the sealed one. Why it cannot be had.
-    pub fn own_key(&self, account: &Account) -> Result<Option<Secret>, &'static str> {
-        let configured = self.accounts.get(&account.name).and_then(|rules| rules.key.clone());
-        let (None, Some(sealed)) = (&configured, &account.key) else { return Ok(configured) };
-        let sealing = self.sealing.as_ref().ok_or(NO_SECRET_KEY)?;
-        sealing.open(&account.name, sealed).map(Some).map_err(|NotOpened| OTHER_SECRET_KEY)
     }
 
     /// The way out to a place.

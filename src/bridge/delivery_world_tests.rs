@@ -313,6 +313,7 @@ impl World {
             settle: Duration::from_secs(60),
             poll: Timing::default().poll_hot,
             panel: None,
+            keys: None,
         };
         let telegram = Telegram {
             channel: self.telegram.clone(),
@@ -326,7 +327,7 @@ impl World {
             address: MailAddress::new("support@desk.example"),
             sender: "Support".into(),
             account: None,
-            topic: None,
+            new_tickets: Default::default(),
             unverified: Unverified::Quarantine,
             receipt: Receipt::Never,
             admin_chat: None,

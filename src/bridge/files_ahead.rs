@@ -2,7 +2,8 @@
 
 use crate::{
     bridge::{
-        filing::{Work, guest},
+        filing::Work,
+        new_ticket::guest,
         provenance, receipts,
         reconcile::{self, Sought},
         steps::{self, Interrupted, Standing},

@@ -7,7 +7,7 @@ use crate::{
     model::{
         attachment::{Attachment, Whereabouts},
         conversation::TicketStatus,
-        inbound::{Message, What},
+        inbound::{Message, Verdict, What},
         job::State,
     },
     ticket_api::{ApiError, Attachments, Created, Found, Reopen},
@@ -69,6 +69,26 @@ async fn a_file_that_is_refused_ahead_is_named_in_the_text_and_to_the_customer()
     assert_eq!(town.desk.calls(), ["stage a.txt", "stage b.txt", "create [s-b.txt]"]);
     assert!(town.desk.created.lock().unwrap()[0].text.contains("[Left out: a.txt"));
     assert!(town.said(ANN).contains("refused a.txt: not this kind"), "{}", town.said(ANN));
+}
+
+/// As i3D.net's contact form has it: a guest's ticket takes no files.
+#[tokio::test]
+async fn who_writes_by_mail_is_told_which_file_was_refused_ahead_and_the_text_is_filed() {
+    let mut town = Town::at(|able| able.attachments = Attachments::Before { ticket_first: false }).await;
+    let why = "the ticket system's contact form takes no files";
+    for text in [HELP, "And here is the log of today"] {
+        town.desk.stage_errors.lock().unwrap().push_back(ApiError::Refused(why.to_owned()));
+        let item = town.mail("boss@acme.example", Verdict::Pass, with_files(text, &TWO[..1]));
+        town.take(vec![item]).await;
+        town.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(town.desk.calls(), ["stage a.txt", "create []", "stage a.txt", "create []"]);
+    let texts: Vec<String> = town.desk.created.lock().unwrap().iter().map(|new| new.text.clone()).collect();
+    assert!(texts[0].contains(HELP) && texts[0].contains("[Left out: a.txt"), "{texts:?}");
+    let told: Vec<_> = town.letters().into_iter().filter(|letter| letter.text.contains(why)).collect();
+    assert_eq!(told.len(), 2, "{:?}", town.letters());
+    assert!(told[0].text.contains("a.txt") && told[0].text.contains("ticket #1"), "{}", told[0].text);
+    assert!(town.aside().is_empty());
 }
 
 #[tokio::test]

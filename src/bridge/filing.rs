@@ -4,7 +4,8 @@ use crate::{
     bridge::{
         alerts,
         context::Bridge,
-        interruption, late,
+        interruption, late, new_ticket,
+        new_ticket::guest,
         outcome::Outcome,
         provenance, question,
         question::Route,
@@ -18,7 +19,7 @@ use crate::{
         attachment::Attachment,
         conversation::{Conversation, ConversationChange, TicketStatus},
         ids::{TicketId, TicketMessageId},
-        inbound::{LeftOut, Origin, What},
+        inbound::{LeftOut, What},
         job::{Filing, Job, Remote, Step, Why},
     },
     runtime::clock::Timestamp,
@@ -27,7 +28,7 @@ use crate::{
         change::{Change, Key},
         rows::TicketWatch,
     },
-    ticket_api::{Access, Attachments, Guest, NewReply, NewTicket},
+    ticket_api::{Access, Attachments, NewReply},
 };
 
 /// Runs the head of the lane until it is done or has to wait.
@@ -192,13 +193,9 @@ impl Work<'_> {
             return Ok(Created::Ends(Outcome::done()));
         };
         let with_it = self.files_with_message(claim, files, None).await?;
-        let ticket = NewTicket {
-            subject: crate::text::subject::single_line(&self.conversation.subject, max_subject),
-            text: self.text(claim, files, left_out),
-            topic: self.topic(),
-            property: bridge.accounts.get(&self.account.name).and_then(|rules| rules.property.clone()),
-            guest: guest(self.filing),
-        };
+        let subject = crate::text::subject::single_line(&self.conversation.subject, max_subject);
+        let text = self.text(claim, files, left_out);
+        let ticket = new_ticket::of(bridge, &self.account.name, self.filing, subject, text);
         let now = bridge.now();
         let conversation = self.conversation.clone();
         let call = api.port.create(&self.access, &ticket, with_it);
@@ -321,15 +318,6 @@ impl Work<'_> {
         (parked != self.job.id && self.bridge.now() < until).then_some(until)
     }
 
-    fn topic(&self) -> Option<String> {
-        let of_mailbox = match &self.filing.messages.first()?.inbound.origin {
-            Origin::Mail(mail) => self.bridge.mailboxes.get(&mail.mailbox).and_then(|m| m.topic.clone()),
-            Origin::Chat(_) => None,
-        };
-        of_mailbox
-            .or_else(|| self.bridge.accounts.get(&self.account.name).and_then(|rules| rules.topic.clone()))
-    }
-
     fn is_empty(&self) -> bool {
         self.filing.messages.iter().filter_map(|m| m.inbound.message()).all(|message| {
             message.text.trim().is_empty() && message.files.is_empty() && message.left_out.is_empty()
@@ -368,13 +356,6 @@ impl Work<'_> {
         );
         Ok(Outcome::Done { changes: told.changes, follow_ups: told.jobs })
     }
-}
-
-/// Who writes, where his channel knows an address.
-pub(super) fn guest(filing: &Filing) -> Option<Guest> {
-    let inbound = &filing.messages.first()?.inbound;
-    let Origin::Mail(mail) = &inbound.origin else { return None };
-    Some(Guest { name: inbound.sender.name.clone(), address: mail.from.clone() })
 }
 
 enum Created {

@@ -6,7 +6,8 @@ use crate::{
     bridge::{
         admin,
         context::Bridge,
-        filing::{created, guest, watch},
+        filing::{created, watch},
+        new_ticket::guest,
         notes::remark,
         provenance::{day_and_time, provenance},
         reconcile,

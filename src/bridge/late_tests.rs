@@ -39,7 +39,7 @@ fn shows_up(town: &Town) {
     let first: &Inbound = &filing.messages[0].inbound;
     let text = format!("on fire\n\n{}", Marker::of(&town.bridge.secret, &first.identity.key));
     let mut created = town.desk.created.lock().unwrap();
-    created.push(NewTicket { subject: "on fire".to_owned(), text, topic: None, property: None, guest: None });
+    created.push(NewTicket { subject: "on fire".to_owned(), text, ..NewTicket::default() });
     let number = created.len().to_string();
     drop(created);
     town.desk.set(&number, TicketStatus::Open);

@@ -373,7 +373,7 @@ impl Town {
             address: MailAddress::new("support@example.com"),
             sender: "Example Support".to_owned(),
             account: None,
-            topic: None,
+            new_tickets: Default::default(),
             unverified: Unverified::Quarantine,
             receipt: Receipt::First,
             admin_chat: None,
@@ -394,7 +394,13 @@ impl Town {
             templates: Templates::new(None, "en").unwrap(),
             apis: HashMap::from([(
                 api.clone(),
-                Api { port: desk.clone(), settle: timing.settle, poll: timing.poll_hot, panel: None },
+                Api {
+                    port: desk.clone(),
+                    settle: timing.settle,
+                    poll: timing.poll_hot,
+                    panel: None,
+                    keys: None,
+                },
             )]),
             telegram: Some(telegram),
             mailboxes: HashMap::from([(MailboxName::new("support"), mailbox)]),
@@ -413,6 +419,7 @@ impl Town {
         let acme = Account { name: account, api, remote: "123".to_owned(), emails, key: None };
         bridge.store.apply(vec![Change::Account(acme)]).await.unwrap();
         bridge.addresses.reload(&bridge.store).unwrap();
+        bridge.know_keys().unwrap();
         let (intake, requests) = Intake::new(spool, 8);
         tokio::spawn(intake::run(bridge.clone(), requests));
         intake.begin(source()).await.unwrap();

@@ -117,5 +117,6 @@ fn key_word(key: KeyState) -> &'static str {
         KeyState::Configured => "bot.toml",
         KeyState::Own => "own",
         KeyState::Unreadable => "unreadable",
+        KeyState::Shared => "another's",
     }
 }

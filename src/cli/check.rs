@@ -106,16 +106,28 @@ fn stored_keys(config: &Config, path: &Path) -> Option<Checked> {
 }
 
 fn keys_of(accounts: &[Account]) -> Option<Result<String, String>> {
-    let with = |state| accounts.iter().filter(move |account| account.key == state);
-    let (good, bad) = (with(KeyState::Own).count(), with(KeyState::Unreadable).count());
-    if bad == 0 {
-        return (good > 0).then(|| Ok(count(good, "key")));
+    let with = |state| -> Vec<&str> {
+        accounts.iter().filter(|a| a.key == state).map(|a| a.name.as_str()).collect()
+    };
+    let (good, unreadable, shared) =
+        (with(KeyState::Own), with(KeyState::Unreadable), with(KeyState::Shared));
+    let all = good.len() + unreadable.len() + shared.len();
+    let bad = [
+        (unreadable, "do not open with this secret_key"),
+        (shared, "are those of other accounts, where a key is an account"),
+    ];
+    let bad = bad.into_iter().filter(|(names, _)| !names.is_empty());
+    let bad: Vec<String> = bad
+        .map(|(names, what)| {
+            let more = if names.len() > MOST_NAMED { ", …" } else { "" };
+            let named: Vec<&str> = names.iter().take(MOST_NAMED).copied().collect();
+            format!("{} of {all} {what}: {}{more}", names.len(), named.join(", "))
+        })
+        .collect();
+    match bad.as_slice() {
+        [] => (all > 0).then(|| Ok(count(all, "key"))),
+        _ => Some(Err(bad.join("; "))),
     }
-    let names: Vec<&str> =
-        with(KeyState::Unreadable).take(MOST_NAMED).map(|account| account.name.as_str()).collect();
-    let more = if bad > names.len() { ", …" } else { "" };
-    let names = names.join(", ");
-    Some(Err(format!("{bad} of {} do not open with this secret_key: {names}{more}", good + bad)))
 }
 
 fn check_file(path: &Path, json: bool, output: &mut Output) -> Result<Config, CliError> {

@@ -140,6 +140,29 @@ fn without_a_secret_key_an_own_key_is_refused_with_what_to_set() {
 }
 
 #[test]
+fn where_a_key_is_an_account_a_shared_one_is_refused_and_one_that_came_to_be_shared_is_stopped() {
+    let home = home_with_keys();
+    let text = std::fs::read_to_string(home.config()).unwrap().replace("paradarum", "hostup");
+    std::fs::write(home.config(), &text).unwrap();
+    let key = home.dir.path().join("zeta.key").display().to_string();
+    let add = ["account", "add", "zeta", "--ticket-api", "desk", "--id", "9"];
+    let (code, _, err) = home.run(&add);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(err.contains("that of the account acme"), "{err}");
+    let (code, _, err) = home.run(&[&add[..], &["--key-file", &key]].concat());
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+
+    let late =
+        "[[account]]\nname = \"eta\"\nticket_api = \"desk\"\nid = \"1\"\nkey = { file = \"zeta.key\" }\n";
+    std::fs::write(home.config(), text + late).unwrap();
+    let (_, out, _) = home.run(&["account", "list", "--json"]);
+    let accounts: Vec<crate::http::rows::Account> = serde_json::from_str(&out).unwrap();
+    let states: Vec<_> = accounts.iter().map(|account| (account.name.as_str(), account.key)).collect();
+    use crate::http::rows::KeyState::{Common, Configured, Shared};
+    assert_eq!(states, [("acme", Common), ("eta", Configured), ("zeta", Shared)]);
+}
+
+#[test]
 fn a_file_is_checked_first_then_imported_and_a_second_time_changes_nothing() {
     let home = home_with_keys();
     let file = home.dir.path().join("customers.csv");

@@ -184,6 +184,35 @@ fn the_defaults_of_both_profiles_of_whmcs_are_the_defaults() {
 }
 
 #[test]
+fn a_ticket_system_with_an_own_hook_secret_takes_no_hints_signed_with_the_common_one() {
+    let text = |http: &str, own: &str| {
+        let api = |name: &str, own: &str| {
+            format!("[[ticket_api]]\nname='{name}'\nkind='paradarum'\nbase_url='https://a.example'\n{own}\n")
+        };
+        let bot = "[telegram]\ntoken={env='T'}\nadmin_chat=-1\n";
+        format!("{bot}{http}{}{}", api("one", own), api("two", ""))
+    };
+    let secrets = |text: String| {
+        let config = read(&text, Path::new("/etc/bridge/bot.toml"), &|source| match source {
+            SecretSource::Env(name) => Ok(Secret::new(name.clone())),
+            SecretSource::File(_) => Ok(Secret::new("file")),
+        });
+        let config = config.0.unwrap_or_else(|problems| panic!("{problems}"));
+        let word = |api: TicketApi| api.hook_secret.map(|secret| secret.expose().to_owned());
+        let warned: Vec<_> = config.warnings.into_iter().map(|problem| problem.key).collect();
+        (config.ticket_apis.into_iter().map(word).collect::<Vec<_>>(), warned)
+    };
+    let some = |word: &str| Some(word.to_owned());
+    let http = "[http]\nlisten='127.0.0.1:1'\n";
+    let common = format!("{http}hook_secret={{env='COMMON'}}\n");
+    let own = "hook_secret={env='OWN'}";
+    assert_eq!(secrets(text(&common, own)), (vec![some("OWN"), some("COMMON")], vec![]));
+    assert_eq!(secrets(text(&common, "")), (vec![some("COMMON"), some("COMMON")], vec![]));
+    assert_eq!(secrets(text(http, own)), (vec![some("OWN"), None], vec![]));
+    assert_eq!(secrets(text("", own)).1, ["ticket_api.hook_secret"], "no door for hints");
+}
+
+#[test]
 fn whmcs_says_which_keys_its_profile_needs() {
     let problems = |own: &str| {
         let text = format!(
@@ -205,6 +234,28 @@ fn whmcs_says_which_keys_its_profile_needs() {
     let keliweb = format!("{keliweb}\ndepartments={{A=1}}");
     assert_eq!(problems(&format!("{keliweb}\nclose_mode='update_ticket'")), ["ticket_api.close_mode"]);
     assert_eq!(problems(&keliweb), Vec::<String>::new());
+}
+
+#[test]
+fn a_mailbox_wishes_for_a_priority_that_its_ticket_system_knows() {
+    let problems = |of_hostup: &str, mailbox: &str| {
+        let text = format!(
+            "[[ticket_api]]\nname='h'\nkind='hostup'\nbase_url='https://h.example'\nkey={{env='K'}}\n{of_hostup}\n\
+             [[ticket_api]]\nname='p'\nkind='paradarum'\nbase_url='https://p.example'\nkey={{env='K'}}\n\
+             [[account]]\nname='a'\nticket_api='h'\nid='1'\n[[account]]\nname='b'\nticket_api='p'\nid='1'\n\
+             [[mailbox]]\nname='m'\nmaildir='in'\noutbox_dir='out'\nfrom='a@b.example'\nunverified='mark'\n{mailbox}"
+        );
+        let problems = read_text(&text).0.map_or_else(|problems| problems.list, |_| Vec::new());
+        problems.into_iter().map(|problem| format!("{}: {}", problem.key, problem.text)).collect::<Vec<_>>()
+    };
+    let unknown = "mailbox.priority: expected one of low, medium, high, urgent, critical, found \"enormous\"";
+    assert_eq!(problems("", "account='a'\npriority='enormous'"), [unknown]);
+    assert_eq!(problems("", "priority='enormous'"), [unknown], "by sender, somebody's tickets go there");
+    assert_eq!(problems("", "account='a'\npriority='High'"), [""; 0]);
+    assert_eq!(problems("", "account='b'\npriority='enormous'"), [""; 0], "there is none at Paradarum");
+    let critical = "account='a'\npriority='critical'";
+    assert!(problems("", critical)[0].contains("needs critical_reason"));
+    assert_eq!(problems("critical_reason='Down.'", critical), [""; 0]);
 }
 
 #[test]

@@ -63,6 +63,10 @@ impl Priority {
     pub fn word(self) -> &'static str {
         word(self)
     }
+
+    pub fn from_word(text: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)).map(|(_, priority)| *priority)
+    }
 }
 
 impl Service {

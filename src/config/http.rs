@@ -10,7 +10,7 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The bearer token of the admin API over TCP; without it that API is on the unix socket only.
     pub admin_token: Option<Secret>,
-    /// Signs the hints of ticket systems; without it hooks are refused.
+    /// Signs the hints of ticket systems without an own one; see [`TicketApi`](super::TicketApi::hook_secret).
     pub hook_secret: Option<Secret>,
 }
 

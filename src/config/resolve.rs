@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::account::EmailPattern;
 use super::defaults::{Limits, Timing};
 use super::file::Table;
+use super::hostup::Priority;
 use super::i3d::GUESTS;
 use super::mailbox::{Mailbox, Source};
 use super::problems::did_you_mean;
@@ -34,6 +35,9 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         check_shared_keys(api, &accounts);
         check_guests(api, &accounts);
     }
+    for mailbox in &mailboxes {
+        check_priority(mailbox, &apis, &accounts);
+    }
     if !root.has("ticket_api") {
         root.missing("ticket_api", "without a [[ticket_api]] there is nowhere to file messages");
     }
@@ -41,6 +45,14 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         root.missing("telegram", "without [telegram] and [[mailbox]] there is nowhere to get messages from");
     }
 
+    let http = listener.as_ref().and_then(http::read);
+    check_hooks(root, &apis);
+    let unset = ticket_api::Unset {
+        timing: &timing,
+        panel: panel_url.as_ref(),
+        hook_secret: http.as_ref().and_then(|http| http.hook_secret.as_ref()),
+    };
+    let ticket_apis = apis.iter().filter_map(|table| ticket_api::read(table, unset)).collect();
     let read_mailboxes: Vec<_> = mailboxes.iter().map(|table| (table, mailbox::read(table))).collect();
     check_sources(&read_mailboxes);
     let config = Config {
@@ -51,11 +63,8 @@ pub(super) fn resolve(root: &Table<'_>) -> Config {
         secret_key: secret_key(root),
         log,
         telegram: bot.as_ref().and_then(telegram::read),
-        http: listener.as_ref().and_then(http::read),
-        ticket_apis: apis
-            .iter()
-            .filter_map(|table| ticket_api::read(table, &timing, panel_url.as_ref()))
-            .collect(),
+        http,
+        ticket_apis,
         accounts: accounts.iter().filter_map(account::read).collect(),
         mailboxes: read_mailboxes.into_iter().filter_map(|(_, mailbox)| mailbox).collect(),
         timing,
@@ -198,7 +207,7 @@ fn check_keys(apis: &[Table<'_>], accounts: &[Table<'_>]) {
 /// Where no request names an account, the key is the account: two that share one would see each other's tickets.
 fn check_shared_keys(api: &Table<'_>, accounts: &[Table<'_>]) {
     let name = api.get::<String>("name");
-    if name.is_none() || !key_is_the_account(api) {
+    if name.is_none() || !ticket_api::key_is_the_account(api) {
         return;
     }
     let mut keys: Vec<Secret> = Vec::new();
@@ -216,10 +225,6 @@ fn check_shared_keys(api: &Table<'_>, accounts: &[Table<'_>]) {
     }
 }
 
-fn key_is_the_account(api: &Table<'_>) -> bool {
-    api.get::<String>("kind").is_some_and(|kind| kind == "hostup" || kind == "i3d")
-}
-
 /// i3D.net takes guests' tickets by its contact form, which asks for more than a mail says.
 fn check_guests(api: &Table<'_>, accounts: &[Table<'_>]) {
     let name = api.get::<String>("name");
@@ -229,6 +234,40 @@ fn check_guests(api: &Table<'_>, accounts: &[Table<'_>]) {
     let at_it = accounts.iter().filter(|account| account.get::<String>("ticket_api") == name);
     for account in at_it.filter(|account| account.get::<String>("id").as_deref() == Some(GUESTS)) {
         account.wrong("id", "stands for guests, for whom its [[ticket_api]] needs the table `contact`");
+    }
+}
+
+/// A hint needs a door.
+fn check_hooks(root: &Table<'_>, apis: &[Table<'_>]) {
+    for api in apis.iter().filter(|api| !root.has("http") && api.has("hook_secret")) {
+        api.warn("hook_secret", "is of no use without [http], where hints arrive");
+    }
+}
+
+/// A priority is a word of the ticket systems that this mailbox's tickets go to. Those that know none ignore it.
+fn check_priority(mailbox: &Table<'_>, apis: &[Table<'_>], accounts: &[Table<'_>]) {
+    let Some(word) = mailbox.get::<String>("priority") else { return };
+    let named = |tables: &[Table<'_>], name: &str| {
+        tables.iter().position(|table| table.get::<String>("name").as_deref() == Some(name))
+    };
+    let only = mailbox.get::<String>("account").map(|account| {
+        let account = accounts.get(named(accounts, &account)?)?;
+        named(apis, &account.get::<String>("ticket_api")?)
+    });
+    let reached = apis.iter().enumerate().filter(|(number, _)| only.is_none_or(|only| only == Some(*number)));
+    let words: Vec<(&Table<'_>, Vec<&str>)> = reached
+        .map(|(_, api)| (api, ticket_api::priorities(api)))
+        .filter(|(_, words)| !words.is_empty())
+        .collect();
+    let knows = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(&word));
+    if !words.is_empty() && !words.iter().any(|(_, words)| knows(words)) {
+        let known: Vec<&str> = words.iter().flat_map(|(_, words)| words.iter().copied()).collect();
+        mailbox.wrong("priority", format!("expected one of {}, found {word:?}", known.join(", ")));
+    }
+    let is_critical = word.eq_ignore_ascii_case(Priority::Critical.word());
+    if is_critical && words.iter().any(|(api, words)| knows(words) && !api.has("critical_reason")) {
+        mailbox
+            .wrong("priority", "needs critical_reason in its [[ticket_api]], which the server wants with it");
     }
 }
 

@@ -33,6 +33,16 @@ pub struct TicketApi {
     pub panel_url: Option<PanelUrl>,
     /// The desk sends its own mails to customers, so the bridge need not.
     pub desk_mails_customers: bool,
+    /// Signs this system's hints, and no other's; without it its hooks are refused.
+    pub hook_secret: Option<Secret>,
+}
+
+/// What a ticket system gets that does not say it itself.
+#[derive(Clone, Copy)]
+pub(super) struct Unset<'a> {
+    pub(super) timing: &'a Timing,
+    pub(super) panel: Option<&'a PanelUrl>,
+    pub(super) hook_secret: Option<&'a Secret>,
 }
 
 /// Which adapter, with the keys that only it knows.
@@ -65,6 +75,40 @@ impl Word for KindName {
     ];
 }
 
+impl Kind {
+    /// Whether no request names an account, so that two with one key would see each other's tickets.
+    pub fn key_is_the_account(&self) -> bool {
+        self.name().key_is_the_account()
+    }
+
+    fn name(&self) -> KindName {
+        match self {
+            Kind::Paradarum(_) => KindName::Paradarum,
+            Kind::Hostup(_) => KindName::Hostup,
+            Kind::I3d(_) => KindName::I3d,
+            Kind::Whmcs(_) => KindName::Whmcs,
+        }
+    }
+}
+
+impl KindName {
+    fn key_is_the_account(self) -> bool {
+        match self {
+            KindName::I3d | KindName::Hostup => true,
+            KindName::Paradarum | KindName::Whmcs => false,
+        }
+    }
+
+    /// What a ticket's priority may be; nothing where tickets have none.
+    fn priorities(self) -> Vec<&'static str> {
+        match self {
+            KindName::Hostup => hostup::Priority::WORDS.iter().map(|(word, _)| *word).collect(),
+            KindName::Whmcs => whmcs::PRIORITIES.to_vec(),
+            KindName::Paradarum | KindName::I3d => Vec::new(),
+        }
+    }
+}
+
 impl PanelUrl {
     /// The link to one ticket. Ids come from the API and are escaped.
     pub fn of(&self, account: &str, ticket: &TicketId) -> String {
@@ -75,7 +119,7 @@ impl PanelUrl {
     }
 }
 
-pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>) -> Option<TicketApi> {
+pub(super) fn read(table: &Table<'_>, unset: Unset<'_>) -> Option<TicketApi> {
     let name = table.required("name", "accounts refer to it");
     let kind = table.required::<KindName>("kind", "which system it is: paradarum, i3d, whmcs or hostup")?;
     let base_url = table.required::<Url>("base_url", "such as \"https://api.paradarum.com\"");
@@ -83,12 +127,13 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         check_transport(table, "base_url", url);
     }
     let key = table.get("key");
-    let poll = table.or("poll", poll_unset(kind, timing));
-    let settle = table.or("settle", timing.settle);
+    let poll = table.or("poll", poll_unset(kind, unset.timing));
+    let settle = table.or("settle", unset.timing.settle);
     let max_calls_per_second = table.or("max_calls_per_second", 5.0);
     let connections = table.or("connections", 8);
-    let panel_url = panel_url(table).or_else(|| panel.cloned());
+    let panel_url = panel_url(table).or_else(|| unset.panel.cloned());
     let desk_mails_customers = table.or("desk_mails_customers", true);
+    let hook_secret = table.get("hook_secret").or_else(|| unset.hook_secret.cloned());
     let kind = match kind {
         KindName::Whmcs => {
             let own = whmcs::read(table);
@@ -113,7 +158,23 @@ pub(super) fn read(table: &Table<'_>, timing: &Timing, panel: Option<&PanelUrl>)
         connections,
         panel_url,
         desk_mails_customers,
+        hook_secret,
     })
+}
+
+/// As [`Kind::key_is_the_account`], by what the table says.
+pub(super) fn key_is_the_account(table: &Table<'_>) -> bool {
+    kind_of(table).is_some_and(KindName::key_is_the_account)
+}
+
+/// What a mailbox's `priority` may be for tickets there; nothing where they have none.
+pub(super) fn priorities(table: &Table<'_>) -> Vec<&'static str> {
+    kind_of(table).map(KindName::priorities).unwrap_or_default()
+}
+
+fn kind_of(table: &Table<'_>) -> Option<KindName> {
+    let word = table.get::<String>("kind")?;
+    KindName::WORDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
 }
 
 fn poll_unset(kind: KindName, timing: &Timing) -> Duration {

@@ -110,6 +110,9 @@ pub enum ClientIdMode {
     Fixed,
 }
 
+/// The words of WHMCS for how urgent a ticket is (<https://developers.whmcs.com/api-reference/openticket/>).
+pub const PRIORITIES: [&str; 3] = ["Low", "Medium", "High"];
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProfileName {
     Native,

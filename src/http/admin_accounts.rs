@@ -11,7 +11,10 @@ use axum::{
 
 use super::{admin_api::Refused, rows};
 use crate::{
-    bridge::context::Bridge,
+    bridge::{
+        context::Bridge,
+        keys::{NoKey, Tag},
+    },
     config::EmailPattern,
     model::{
         account::Account,
@@ -75,6 +78,7 @@ async fn remove(State(bridge): State<Bridge>, Path(name): Path<String>) -> Answe
     bridge.store.apply(changes).await?;
     let removed = row(&bridge, &account);
     bridge.addresses.remove(&account);
+    bridge.forget_key(&account);
     bridge.circuits.forget(&account.api, &account.name);
     Ok(Json(removed))
 }
@@ -122,6 +126,7 @@ struct AccountChange {
 struct Seen {
     names: HashSet<AccountName>,
     addresses: HashMap<String, AccountName>,
+    keys: HashMap<Tag, AccountName>,
 }
 
 impl AccountChange {
@@ -132,6 +137,7 @@ impl AccountChange {
     /// What is known in memory follows what is on disk.
     fn made(&self, bridge: &Bridge) {
         bridge.addresses.put(self.before.as_ref(), &self.after);
+        bridge.know_key(self.before.as_ref(), &self.after);
         if let Some(before) = &self.before
             && (before.key != self.after.key || before.api != self.after.api)
         {
@@ -166,7 +172,25 @@ fn examine(bridge: &Bridge, new: &rows::NewAccount, seen: &mut Seen) -> Result<A
         let error = format!("the account {} stands in the configuration; change it there", after.name);
         return Err(conflict(error));
     }
+    key_is_its_own(bridge, &after, seen)?;
     Ok(AccountChange { before, after })
+}
+
+/// Where a key is an account, two with one key would see each other's tickets.
+fn key_is_its_own(bridge: &Bridge, account: &Account, seen: &mut Seen) -> Result<(), Refused> {
+    let Some((tag, owner)) = bridge.key_of_its_own(account) else { return Ok(()) };
+    let owner = owner.or_else(|| seen.keys.get(&tag).filter(|owner| **owner != account.name).cloned());
+    if let Some(owner) = owner {
+        let whose = match account.key {
+            Some(_) => "its key is",
+            None => "it has no own key, and the common one is",
+        };
+        return Err(conflict(format!(
+            "{whose} that of the account {owner}; at this ticket system a key is an account, so give it its own"
+        )));
+    }
+    seen.keys.insert(tag, account.name.clone());
+    Ok(())
 }
 
 fn name(name: &str) -> Result<AccountName, Refused> {
@@ -247,7 +271,8 @@ fn plain<'t>(text: &'t str, what: &str, longest: usize) -> Result<&'t str, Refus
 fn row(bridge: &Bridge, account: &Account) -> rows::Account {
     let configured = bridge.accounts.get(&account.name).is_some_and(|rules| rules.key.is_some());
     let key = match bridge.own_key(account) {
-        Err(_) => rows::KeyState::Unreadable,
+        Err(NoKey::Anothers) => rows::KeyState::Shared,
+        Err(NoKey::NoSecretKey | NoKey::OtherSecretKey) => rows::KeyState::Unreadable,
         Ok(None) => rows::KeyState::Common,
         Ok(Some(_)) if configured => rows::KeyState::Configured,
         Ok(Some(_)) => rows::KeyState::Own,

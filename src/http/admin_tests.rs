@@ -8,7 +8,10 @@ use tokio::net::TcpListener;
 
 use super::{admin_api, bind, health, rows, serve, serve_unix, socket};
 use crate::{
-    bridge::town_tests::{ANN, Town, message},
+    bridge::{
+        keys::KeyBook,
+        town_tests::{ANN, Town, message},
+    },
     model::{
         account::Account,
         ids::{AccountName, ApiName, MailAddress},
@@ -116,6 +119,51 @@ async fn an_account_whose_key_does_not_open_is_stopped_and_nothing_else() {
     assert_eq!(results, json!(["updated"]));
     assert_eq!(bridge.access(&stored()).key, Some(Secret::new("pdm_two")));
     assert_eq!(bridge.circuits.admits(&api, &name, bridge.now()), Ok(()), "goes on with its new key");
+}
+
+#[tokio::test]
+async fn where_a_key_is_an_account_no_two_have_the_same() {
+    let town = Town::with(|parts| {
+        parts.sealing = Some(SealingKey::new(&Secret::new("ours")));
+        parts.apis.get_mut(&ApiName::new("desk")).unwrap().keys =
+            Some(KeyBook::new(Some(&Secret::new("the common one"))));
+    })
+    .await;
+    let door = Door::open(&town).await;
+    let new =
+        |name: &str, key: Option<&str>| json!({ "name": name, "ticket_api": "desk", "id": "5", "key": key });
+    let why = |answer: &Value| answer["error"].as_str().unwrap_or_default().to_owned();
+
+    let (status, answer) = door.call("POST", "/admin/accounts", Some(new("zeta", None))).await;
+    assert_eq!(status, 409);
+    assert!(why(&answer).contains("the common one is that of the account acme"), "{answer}");
+    let (status, answer) =
+        door.call("POST", "/admin/accounts", Some(new("zeta", Some("the common one")))).await;
+    assert_eq!(status, 409, "the same key by another way");
+    assert!(why(&answer).contains("its key is that of the account acme"), "{answer}");
+    assert_eq!(door.call("POST", "/admin/accounts", Some(new("zeta", Some("pdm_z")))).await.0, 200);
+
+    let accounts = [
+        new("zeta", Some("pdm_z")),
+        new("eta", Some("pdm_z")),
+        new("theta", Some("pdm_t")),
+        new("iota", Some("pdm_t")),
+    ];
+    let import = |dry_run| json!({ "accounts": accounts, "dry_run": dry_run });
+    for dry_run in [true, false] {
+        let (_, results) = door.call("POST", "/admin/account-import", Some(import(dry_run))).await;
+        assert_eq!((&results[0], &results[2]), (&json!("same"), &json!("added")));
+        for (at, owner) in [(1, "zeta"), (3, "theta")] {
+            let why = results[at]["refused"].as_str().unwrap();
+            assert!(why.contains(&format!("its key is that of the account {owner}")), "{why}");
+            assert!(!why.contains("pdm_"), "{why}");
+        }
+    }
+    let another = json!({ "accounts": [new("zeta", Some("pdm_2"))] });
+    assert_eq!(door.call("POST", "/admin/account-import", Some(another)).await.1, json!(["updated"]));
+    assert_eq!(door.call("POST", "/admin/accounts", Some(new("eta", Some("pdm_z")))).await.0, 200);
+    assert_eq!(door.call("DELETE", "/admin/accounts/theta", None).await.0, 200);
+    assert_eq!(door.call("POST", "/admin/accounts", Some(new("iota", Some("pdm_t")))).await.0, 200);
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub enum KeyState {
     Own,
     /// Its own does not open with the present `secret_key`: the account is stopped.
     Unreadable,
+    /// Another account's, where a key is an account: the account is stopped.
+    Shared,
 }
 
 /// An account that is to come, or to be changed by an import.

@@ -211,16 +211,33 @@ pub enum Reopen {
     Never,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewTicket {
     /// One line.
     pub subject: String,
     pub text: String,
-    /// By name as in `bot.toml` and [`Catalog::topics`]; the API's default where absent.
+    /// What it is about: a topic or category by name, as in `bot.toml` and [`Catalog::topics`]; the API's default
+    /// where absent.
     pub topic: Option<String>,
+    /// Who shall answer it. Where a system knows topics or departments only, either name is taken for that.
+    pub department: Option<String>,
+    /// In the API's word, upper or lower case; its default where absent, or where it knows no such word.
+    pub priority: Option<String>,
     pub property: Option<String>,
     /// Who writes, as far as the channel knows an address: for accounts of guests.
     pub guest: Option<Guest>,
+}
+
+impl NewTicket {
+    /// For a system that knows topics only.
+    pub fn topic_or_department(&self) -> Option<&str> {
+        self.topic.as_deref().or(self.department.as_deref())
+    }
+
+    /// For a system that knows departments only.
+    pub fn department_or_topic(&self) -> Option<&str> {
+        self.department.as_deref().or(self.topic.as_deref())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,14 @@
 
 mod backfill;
 mod bad_input;
+mod check;
 mod crash;
 mod damage;
 mod dovecot;
 mod email;
+mod hooks;
 mod mail_journey;
+mod new_tickets;
 mod postfix;
 mod staff_watch;
 mod ticket_api;

@@ -77,6 +77,7 @@ impl Town {
             settle: Duration::from_secs(60),
             poll: Duration::from_secs(1),
             panel: None,
+            keys: None,
         };
         let bridge = Bridge::new(Parts {
             store,

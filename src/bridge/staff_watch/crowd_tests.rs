@@ -140,7 +140,7 @@ async fn crowded() -> (Town, Arc<Desk>) {
         });
         made = Some(desk.clone());
         let poll = Timing::default().poll_hot;
-        let api = Api { port: desk, settle: Duration::from_secs(60), poll, panel: None };
+        let api = Api { port: desk, settle: Duration::from_secs(60), poll, panel: None, keys: None };
         parts.apis.insert(ApiName::new("desk"), api);
         parts.hints = Hints::new([(ApiName::new("desk"), Secret::new("shared"))]);
     })

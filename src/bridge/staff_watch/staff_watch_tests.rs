@@ -301,8 +301,13 @@ impl Town {
         };
         let (store, spool, secret) = Store::open(options).unwrap();
         let port: Arc<dyn TicketApi> = self.desk.clone();
-        let api =
-            Api { port, settle: Duration::from_secs(60), poll: Timing::default().poll_hot, panel: None };
+        let api = Api {
+            port,
+            settle: Duration::from_secs(60),
+            poll: Timing::default().poll_hot,
+            panel: None,
+            keys: None,
+        };
         let telegram = Telegram {
             channel: Arc::new(Silent),
             bot: BOT,

@@ -166,7 +166,10 @@ function quoted(text) {
     el("details", {}, el("summary", {}, "Quoted text"), el("p", {}, lines.slice(start).join("\n").trim()))];
 }
 
-const STATUS = { open: "Open", in_progress: "In progress", resolved: "Resolved", closed: "Closed" };
+const STATUS = {
+  open: "Open", answered: "Answered", customer_reply: "Customer-Reply", in_progress: "In progress", on_hold: "On hold",
+  resolved: "Resolved", closed: "Closed",
+};
 const desk = { open: null, list: part("desk", "list"), sheet: part("desk", "thread"), tickets: [] };
 desk.line = composer(part("desk", "composer"), {
   placeholder: "Answer the customer …",
@@ -191,12 +194,12 @@ function drawDesk(tickets) {
   )), (ticket) => ticket.id, row);
 
   const ticket = tickets.find((one) => one.id === desk.open);
-  desk.line.locked(!ticket ? "No ticket yet" : ticket.status === "closed" && "Closed: locked for everybody");
+  desk.line.locked(!ticket ? "No ticket yet" : ticket.status === "closed" && "This ticket is closed");
   const set = (status, label) => el("button", {
     class: "quiet", type: "button", onclick: () => act("/do/desk/status", { ticket: ticket.id, status }),
   }, label);
   const steps = !ticket || ticket.status === "closed" ? [] : [
-    ticket.status === "open" && set("in_progress", "Take up"),
+    !["in_progress", "resolved"].includes(ticket.status) && set("in_progress", "Take up"),
     ticket.status !== "resolved" && set("resolved", "Resolve"),
     set("closed", "Close"),
   ].filter(Boolean);

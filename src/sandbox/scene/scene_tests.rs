@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use super::*;
-use crate::sandbox::desk::{Status, TicketId};
+use crate::sandbox::desk::{Dialect, Status, TicketId};
 use crate::sandbox::post_office::mail;
 use crate::sandbox::telegram::FileKind;
 use crate::sandbox::town::{HARBOUR, TERMINAL_PHOTO, TownPlan};
@@ -30,7 +30,12 @@ type Field<'a> = (&'a str, Option<&'a str>, &'a [u8]);
 
 impl Visitor {
     async fn comes() -> Self {
-        let town = Town::build(TownPlan::new(PathBuf::from("/nowhere"))).await.unwrap();
+        Self::to(Dialect::Paradarum).await
+    }
+
+    async fn to(dialect: Dialect) -> Self {
+        let plan = TownPlan { dialect, ..TownPlan::new(PathBuf::from("/nowhere")) };
+        let town = Town::build(plan).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stage = Stage::new(Arc::new(town), address);
@@ -174,6 +179,37 @@ async fn staff_answer_and_settle_a_ticket_and_a_closed_one_says_why_not() {
     let (status, why) = visitor.does("/do/desk/reply", reply).await;
     assert_eq!((status, why.as_str()), (StatusCode::BAD_REQUEST, "the desk refuses: Ticket is closed."));
     assert_eq!(visitor.does("/do/desk/reply", &[("ticket", None, b"x")]).await.1, "the ticket is missing");
+}
+
+#[tokio::test]
+async fn every_status_of_every_desk_has_its_name_and_its_colour() {
+    let visitor = Visitor::to(Dialect::Whmcs).await;
+    let desk = &visitor.town().desk;
+    let ticket = desk.staff_opens(HARBOUR.id, "Printer", "It is on fire.").unwrap();
+    let shown = || visitor.picture()["desk"][0]["status"].as_str().unwrap().to_owned();
+    desk.staff_replies(ticket, "Run.").unwrap();
+    assert_eq!(shown(), "answered");
+    desk.customer_replies(ticket, "I do.").unwrap();
+    assert_eq!(shown(), "customer_reply");
+    desk.staff_puts_off(ticket).unwrap();
+    assert_eq!(shown(), "on_hold");
+    desk.automation_replies(ticket, "Nobody has answered for a while.").unwrap();
+    assert_eq!(visitor.picture()["desk"][0]["entries"][3]["staff"], true, "no words of the customer");
+
+    let all = [
+        Status::Open,
+        Status::Answered,
+        Status::CustomerReply,
+        Status::InProgress,
+        Status::OnHold,
+        Status::Resolved,
+        Status::Closed,
+    ];
+    let names = include_str!("page.js").split_once("const STATUS = {").unwrap().1.split_once("};").unwrap().0;
+    for word in all.map(view::status_word) {
+        assert!(names.contains(&format!("{word}: \"")), "{word} has no name");
+        assert!(include_str!("page.css").contains(&format!(".pill.{word}")), "{word} has no colour");
+    }
 }
 
 #[tokio::test]

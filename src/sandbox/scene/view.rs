@@ -116,7 +116,7 @@ fn ticket(ticket: &Ticket) -> Value {
     });
     let replies = ticket.messages.iter().map(|message| {
         json!({
-            "id": message.id.0, "staff": message.author == Author::Staff, "text": message.text,
+            "id": message.id.0, "staff": message.author != Author::Customer, "text": message.text,
             "at": message.created.as_millisecond(), "files": files_of(Some(message.id)),
         })
     });
@@ -125,18 +125,23 @@ fn ticket(ticket: &Ticket) -> Value {
         "number": ticket.number,
         "customer": account.title,
         "subject": ticket.subject,
-        "status": match ticket.status {
-            Status::Open => "open",
-            Status::Answered => "answered",
-            Status::CustomerReply => "customer_reply",
-            Status::InProgress => "in_progress",
-            Status::OnHold => "on_hold",
-            Status::Resolved => "resolved",
-            Status::Closed => "closed",
-        },
+        "status": status_word(ticket.status),
         "at": ticket.updated.as_millisecond(),
         "entries": std::iter::once(first).chain(replies).collect::<Vec<_>>(),
     })
+}
+
+/// As the page names and colours it.
+pub(super) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Open => "open",
+        Status::Answered => "answered",
+        Status::CustomerReply => "customer_reply",
+        Status::InProgress => "in_progress",
+        Status::OnHold => "on_hold",
+        Status::Resolved => "resolved",
+        Status::Closed => "closed",
+    }
 }
 
 fn attachment(ticket: &Ticket, one: &Attachment) -> Value {

@@ -18,11 +18,11 @@ impl Hostup {
     /// Opens a ticket. A department that the server refuses is looked for in a new list, once: the refusal is
     /// certain, so that the call may be made again.
     pub(super) async fn open(&self, account: &Access, ticket: &NewTicket) -> Result<Created, ApiError> {
-        let slug = self.slug(account, ticket.topic.as_deref()).await?;
+        let slug = self.slug(account, ticket.department_or_topic()).await?;
         match self.open_in(account, ticket, &slug).await {
             Err(failure) if is_department_refused(&failure) => {
                 self.fetch_departments(account).await?;
-                let another = self.slug(account, ticket.topic.as_deref()).await?;
+                let another = self.slug(account, ticket.department_or_topic()).await?;
                 if another == slug {
                     return Err(failure.error);
                 }
@@ -40,7 +40,7 @@ impl Hostup {
     }
 
     async fn open_in(&self, account: &Access, ticket: &NewTicket, slug: &str) -> Result<Created, Failure> {
-        let priority = self.settings.default_priority;
+        let priority = self.priority(ticket.priority.as_deref());
         let reason = self.settings.critical_reason.as_deref();
         let body = NewTicketBody {
             department_slug: slug,
@@ -80,6 +80,19 @@ impl Hostup {
             tracing::warn!(%api, department = name, instead, "This department is unknown; another gets the ticket.");
         }
         Ok(found.slug.clone())
+    }
+
+    /// The default one for a word that the server would refuse, and for `critical` where nobody says why.
+    fn priority(&self, word: Option<&str>) -> Priority {
+        let unset = self.settings.default_priority;
+        let Some(word) = word else { return unset };
+        let has_reason = self.settings.critical_reason.is_some();
+        let known = Priority::from_word(word).filter(|known| *known != Priority::Critical || has_reason);
+        if known.is_none() {
+            let (api, instead) = (&self.common.name, unset.word());
+            tracing::warn!(%api, priority = word, instead, "This priority cannot be given; the ticket gets another.");
+        }
+        known.unwrap_or(unset)
     }
 
     async fn fetch_departments(&self, account: &Access) -> Result<Arc<[Department]>, ApiError> {

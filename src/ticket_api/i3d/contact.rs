@@ -93,9 +93,8 @@ mod tests {
         let ticket = NewTicket {
             subject: title.to_owned(),
             text: "Text".to_owned(),
-            topic: None,
-            property: None,
             guest: Some(guest).filter(|guest| !guest.address.as_str().is_empty()),
+            ..NewTicket::default()
         };
         let body = body(&contact, &ticket, title, "Other").map_err(|error| error.to_string())?;
         Ok((body.first_name, body.last_name, body.title))

@@ -17,15 +17,15 @@ use crate::ticket_api::{Access, ApiError, NewTicket};
 
 /// So long categories are taken as known.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
-/// A create, and once more without each of what may be refused: two fields and a stale category.
-const MOST_TRIES: u32 = 4;
+/// A create, and once more without each of what may be refused: two fields, a stale category, a department.
+const MOST_TRIES: u32 = 5;
 
 /// The categories, and when they were read.
 pub(super) type Known = Option<(Timestamp, Vec<String>)>;
 
 impl I3d {
-    /// The answer to a create. A refusal by name of a field that may be left out, or of a category that is not
-    /// there any more, is certain: then it is tried again without.
+    /// The answer to a create. A refusal by name of a field that may be left out, or of a category or department
+    /// that is not there, is certain: then it is tried again without.
     pub(super) async fn opening(
         &self,
         account: &Access,
@@ -34,12 +34,14 @@ impl I3d {
     ) -> Result<Value, ApiError> {
         let title = self.title(&ticket.subject);
         let mut category = self.category(account, ticket.topic.as_deref()).await?;
+        let own = &self.settings.department;
+        let mut department = ticket.department.as_ref().unwrap_or(own);
         for left in (0..MOST_TRIES).rev() {
             let body = CreateBody {
                 title: &title,
                 content: &ticket.text,
                 category: &category,
-                department: &self.settings.department,
+                department,
                 email_cc: value(&self.settings.email_cc, &self.without_cc),
                 email_to: value(&self.settings.email_to, &self.without_to),
                 attachment_ids: files,
@@ -49,7 +51,11 @@ impl I3d {
             let is_named = answer.status == StatusCode::UNPROCESSABLE_ENTITY && left > 0;
             let refusal = answer.json().as_ref().and_then(Refusal::read).filter(|_| is_named);
             let Some(refusal) = refusal else { return opened(Call::Write, About::Account, &answer) };
-            if !self.leaves_out(&refusal, &body) {
+            if refusal.names("department") && department != own {
+                let (api, words) = (&self.common.name, &refusal.words);
+                tracing::warn!(%api, department, instead = own, words, "This department is refused; another gets the ticket.");
+                department = own;
+            } else if !self.leaves_out(&refusal, &body) {
                 let moved = self.another_category(account, ticket, &refusal, &category).await;
                 category = moved.ok_or_else(|| refusal_of(Call::Write, About::Account, &answer))?;
             }

@@ -109,7 +109,7 @@ impl TicketApi for Paradarum {
         let body = NewTicketBody {
             subject: &single_line(&ticket.subject, MAX_SUBJECT),
             description: &ticket.text,
-            topic: ticket.topic.as_deref().and_then(|topic| self.topic(topic)),
+            topic: ticket.topic_or_department().and_then(|topic| self.topic(topic)),
             property_id: ticket.property.as_deref().map(property_id).transpose()?,
         };
         let request = self.on_account(Method::POST, CREATE, account)?.json(&body);

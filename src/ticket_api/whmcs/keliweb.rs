@@ -68,7 +68,8 @@ impl TicketApi for Keliweb {
 
     async fn create(&self, account: &Access, ticket: &NewTicket, files: Files) -> Result<Created, ApiError> {
         let departments = Departments::configured(&self.desk.settings);
-        let department = departments.and_then(|known| known.of(ticket.topic.as_deref(), &self.desk.settings));
+        let department =
+            departments.and_then(|known| known.of(ticket.department_or_topic(), &self.desk.settings));
         let department = department.ok_or_else(|| undecodable("no department is configured"))?;
         let fields = self.desk.opening(ticket, &self.client(account)?, department)?;
         let (body, _) = self.call(Call::Write, &self.own.open_path, account, fields, Some(files)).await?;

@@ -32,7 +32,7 @@ use super::{
     Ticket, TicketId, TicketPage, Timestamp, Upload, upload,
 };
 use crate::config::Whmcs as Settings;
-use crate::config::whmcs::CloseMode;
+use crate::config::whmcs::{CloseMode, PRIORITIES};
 use crate::text::subject::single_line;
 use inline::Inline;
 
@@ -95,10 +95,23 @@ impl Desk {
             ("message", ticket.text.clone()),
         ];
         sign(&mut fields, client, ticket.guest.as_ref())?;
-        fields.extend(self.settings.default_priority.clone().map(|priority| ("priority", priority)));
+        let priority = self.priority(ticket.priority.as_deref());
+        fields.extend(priority.map(|priority| ("priority", priority.to_owned())));
         fields.extend(ticket.property.as_deref().map(about).transpose()?);
         self.mark(&mut fields);
         Ok(fields)
+    }
+
+    /// In WHMCS's own spelling; the default one for a word that it would refuse.
+    fn priority<'a>(&'a self, word: Option<&str>) -> Option<&'a str> {
+        let unset = self.settings.default_priority.as_deref();
+        let Some(word) = word else { return unset };
+        let known = PRIORITIES.into_iter().find(|known| known.eq_ignore_ascii_case(word));
+        if known.is_none() {
+            let api = &self.common.name;
+            tracing::warn!(%api, priority = word, instead = unset, "This priority is unknown; the ticket gets another.");
+        }
+        known.or(unset)
     }
 
     fn reply(&self, ticket: &TicketId, reply: &NewReply, client: &Client) -> Result<Fields, ApiError> {

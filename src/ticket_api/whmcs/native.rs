@@ -88,7 +88,7 @@ impl TicketApi for Native {
             Some(departments) => departments,
             None => self.ask_departments(account).await?,
         };
-        let department = departments.of(ticket.topic.as_deref(), &self.desk.settings);
+        let department = departments.of(ticket.department_or_topic(), &self.desk.settings);
         let department =
             department.ok_or_else(|| undecodable("there is no department to file a ticket under"))?;
         let mut fields = self.desk.opening(ticket, &client, department)?;

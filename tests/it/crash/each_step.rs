@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ticket_bridge::sandbox::desk::{Status, TicketId};
+use ticket_bridge::sandbox::desk::{Dialect, Status, TicketId};
 use ticket_bridge::sandbox::faults::{Fault, Faults};
 use ticket_bridge::sandbox::post_office::{Verdict, mail};
 use ticket_bridge::sandbox::telegram::Person;
@@ -72,7 +72,7 @@ struct Case<'a> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step() {
-    let ground = Ground::open(Admins::Nowhere).await;
+    let ground = Ground::open(Admins::Nowhere, Dialect::Paradarum).await;
     ground.start().await;
     ground.baselines().await;
     let mut cases = Vec::new();
@@ -91,7 +91,7 @@ async fn each_step() {
     sleep(AFTERMATH).await;
     let left = ground.left();
     let mut wrong: Vec<String> = cases.iter().filter_map(Case::wrong).collect();
-    let undone = left.live.iter().chain(&left.parked).chain(&left.dead);
+    let undone = left.live.iter().chain(left.parked.iter().map(|parked| &parked.job)).chain(&left.dead);
     wrong.extend(undone.map(|job| format!("not done: {} {:?}", job.key, job.state)));
     let recorded = ground.log_about(&["A send of unknown outcome is repeated".to_owned()]).len();
     let again: usize = cases.iter().map(|case| case.receipts().saturating_sub(1)).sum();

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use ticket_bridge::sandbox::desk::Dialect;
 use ticket_bridge::sandbox::faults::Fault;
 use tokio::time::{Instant, sleep};
 
@@ -28,11 +29,12 @@ struct Size {
 }
 
 impl Size {
-    fn of_environment() -> Self {
+    /// Unless the environment says otherwise.
+    fn of(kills: usize, messages: usize) -> Self {
         let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
         let of = |name, unset| number(name).and_then(|value| usize::try_from(value).ok()).unwrap_or(unset);
         let seed = number("CRASH_SEED").unwrap_or(20_261_121);
-        Self { kills: of("CRASH_KILLS", 12), messages: of("CRASH_MESSAGES", 120), seed }
+        Self { kills: of("CRASH_KILLS", kills), messages: of("CRASH_MESSAGES", messages), seed }
     }
 }
 
@@ -66,10 +68,41 @@ const STUCK: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storm() {
-    let size = Size::of_environment();
-    println!("CRASH_SEED={} CRASH_KILLS={} CRASH_MESSAGES={}", size.seed, size.kills, size.messages);
+    blows(Dialect::Paradarum, Size::of(12, 120)).await;
+}
+
+/// What differs between the desks is how a call's outcome is found out.
+mod at {
+    use super::{Dialect, Size, blows};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn i3d() {
+        blows(Dialect::I3d, Size::of(8, 80)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whmcs() {
+        blows(Dialect::Whmcs, Size::of(8, 80)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn keliweb() {
+        blows(Dialect::Keliweb, Size::of(8, 80)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn hostup() {
+        blows(Dialect::Hostup, Size::of(8, 80)).await;
+    }
+}
+
+async fn blows(dialect: Dialect, size: Size) {
+    println!(
+        "{dialect:?} CRASH_SEED={} CRASH_KILLS={} CRASH_MESSAGES={}",
+        size.seed, size.kills, size.messages
+    );
     let mut dice = StdRng::seed_from_u64(size.seed);
-    let ground = Ground::open(Admins::InTheirGroup).await;
+    let ground = Ground::open(Admins::InTheirGroup, dialect).await;
     ground.start().await;
     ground.baselines().await;
     let chats = (size.messages / 30).clamp(6, 150);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use ticket_bridge::sandbox::desk::Dialect;
 use tokio::time::{Instant, sleep};
 
 use super::ground::{Admins, Ground};
@@ -32,7 +33,7 @@ struct Takes {
 #[ignore = "takes an hour"]
 async fn soak() {
     let minutes = std::env::var("SOAK_MINUTES").ok().and_then(|value| value.parse().ok()).unwrap_or(60);
-    let ground = Ground::open(Admins::Nowhere).await;
+    let ground = Ground::open(Admins::Nowhere, Dialect::Paradarum).await;
     ground.start().await;
     ground.baselines().await;
     let mut crowd = Crowd::gather(&ground, CHATS, StdRng::seed_from_u64(20_261_121)).await;

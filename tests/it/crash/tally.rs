@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use mail_parser::MessageParser;
 use regex::Regex;
 use regex::bytes::Regex as BytesRegex;
+use ticket_bridge::model::attachment::Attachment;
 use ticket_bridge::model::delivery::Content;
 use ticket_bridge::model::job::{Job, Task};
-use ticket_bridge::sandbox::desk::{Author, TicketId};
+use ticket_bridge::sandbox::desk::{Author, Dialect, TicketId};
 
-use super::ground::{ACCOUNTS, Ground, Left};
+use super::ground::{ACCOUNTS, Ground, Left, Parked};
 use super::traffic::{Answer, Crowd, Customer, Said, Seat};
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"z[cs]\d{6}x[0-9a-f]{4}z").unwrap());
@@ -53,7 +54,9 @@ impl Sides {
                 sides.account_of.insert(ticket.id, account.id);
                 let replies = ticket.messages.iter().filter(|message| message.author == Author::Customer);
                 let texts = std::iter::once(&ticket.description).chain(replies.map(|reply| &reply.text));
-                let words = texts.flat_map(|text| words_in(text)).filter(|word| word.starts_with("zc"));
+                let words = texts
+                    .flat_map(|text| words_in(&without_notes(text)))
+                    .filter(|word| word.starts_with("zc"));
                 let words: Vec<String> = words.collect();
                 for (rank, word) in words.iter().enumerate() {
                     sides.texts.entry(word.clone()).or_default().push((ticket.id, rank));
@@ -122,7 +125,7 @@ impl Sides {
         let owners = self.owners(crowd, &mut tally);
         for (number, customer) in crowd.customers.iter().enumerate() {
             for said in &customer.said {
-                self.judge_said(ground, customer, said, &mut tally);
+                self.judge_said(ground, customer, said, left, &mut tally);
             }
             self.judge_order(customer, number, &owners, &mut tally);
         }
@@ -130,8 +133,8 @@ impl Sides {
         for stray in &self.strays {
             tally.misplaced.push(format!("a mail went to {stray}, who wrote nothing"));
         }
-        for job in left.parked.iter().filter(|job| !may_be_parked(job)) {
-            tally.lost.push(format!("parked although it could be known: {}", named(ground, job)));
+        for parked in left.parked.iter().filter(|parked| !may_be_parked(ground, parked)) {
+            tally.lost.push(format!("parked although it could be known: {}", named(ground, &parked.job)));
         }
         for job in left.live.iter().chain(&left.dead) {
             tally.lost.push(format!("not done: {}", named(ground, job)));
@@ -190,11 +193,13 @@ impl Sides {
         owners
     }
 
-    fn judge_said(&self, ground: &Ground, customer: &Customer, said: &Said, tally: &mut Tally) {
+    fn judge_said(&self, ground: &Ground, customer: &Customer, said: &Said, left: &Left, tally: &mut Tally) {
+        let is_parked = left.parked.iter().any(|parked| asks(&parked.job, said));
         let text = if said.has_text { self.texts.get(&said.token).map_or(0, Vec::len) } else { 1 };
         let counts = said.files.iter().map(|file| (file, self.files.get(file).map_or(0, Vec::len)));
         for (word, count) in std::iter::once((&said.token, text)).chain(counts) {
             match count {
+                0 if is_parked => {} // Judged as such.
                 0 => {
                     tally.lost.push(format!("{word} is in no ticket\n{}", self.known(ground, customer, said)))
                 }
@@ -238,10 +243,19 @@ impl Sides {
         answers.sort_by_key(|answer| answer.message);
         for answer in answers {
             let Some(owner) = owners.get(&answer.ticket) else { continue };
+            let nobody_knows_the_ticket = self.tickets.get(&answer.ticket).is_some_and(|words| {
+                let said =
+                    |word: &String| crowd.customers[*owner].said.iter().find(|said| said.token == *word);
+                let first = words.first().and_then(said);
+                first.is_some_and(|said| left.parked.iter().any(|parked| asks(&parked.job, said)))
+            });
+            if nobody_knows_the_ticket {
+                continue;
+            }
             for word in std::iter::once(&answer.token).chain(&answer.file) {
                 let receipts = self.received.get(word).map_or(&[][..], Vec::as_slice);
                 let own = receipts.iter().filter(|(who, _)| who == owner).count();
-                if own == 0 && !left.parked.iter().any(|job| may_be_parked(job) && says(job, word)) {
+                if own == 0 && !left.parked.iter().any(|parked| says(&parked.job, word)) {
                     let key = format!("staff/desk/{}/{}", answer.ticket, answer.message);
                     let log = ground.log_about(&[key]).join("\n      ");
                     let known = format!("{}      {log}\n", of_ticket(ground, answer.ticket));
@@ -314,9 +328,25 @@ fn named(ground: &Ground, job: &Job) -> String {
     known
 }
 
-/// A channel offers no way to look: a send that was repeated and is unknown again cannot be known.
-fn may_be_parked(job: &Job) -> bool {
-    matches!(job.task, Task::Deliver(_)) && job.progress.repeats > 0
+/// A channel offers no way to look: a send that was repeated and is unknown again cannot be known. Nor can a
+/// create where the desk lists no tickets.
+fn may_be_parked(ground: &Ground, parked: &Parked) -> bool {
+    match parked.job.task {
+        Task::Deliver(_) => parked.job.progress.repeats > 0,
+        Task::File(_) => ground.desk.dialect() == Dialect::Keliweb && parked.creating,
+        _ => false,
+    }
+}
+
+/// Whether this message, or one of its files, is in the job.
+fn asks(job: &Job, said: &Said) -> bool {
+    let Task::File(filing) = &job.task else { return false };
+    let messages = filing.messages.iter().filter_map(|arrived| arrived.inbound.message());
+    let mut messages = messages.filter(|message| {
+        let named = |file: &Attachment| said.files.iter().any(|word| file.name.contains(word.as_str()));
+        message.text.contains(&said.token) || message.files.iter().any(named)
+    });
+    messages.next().is_some()
 }
 
 /// Whether a text of staff with this word, or the file that is named by it, is in this job.
@@ -324,6 +354,11 @@ fn says(job: &Job, word: &str) -> bool {
     let Task::Deliver(delivery) = &job.task else { return false };
     let Content::Staff(staff) = &delivery.content else { return false };
     staff.text.contains(word) || staff.files.iter().any(|file| file.name.contains(word))
+}
+
+/// Our notes may quote what stands, or may stand, in another ticket.
+fn without_notes(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("[An earlier message of this customer")).collect()
 }
 
 fn words_in(text: &str) -> Vec<String> {

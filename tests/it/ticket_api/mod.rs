@@ -58,7 +58,8 @@ matrix! {
         opening:
             the_catalog_names_topics_and_properties
             creates_with_and_without_topic_and_property
-            a_topic_that_nobody_knows_holds_no_ticket_up
+            words_that_nobody_knows_hold_no_ticket_up
+            a_priority_is_heeded_where_there_are_any
             a_property_that_nobody_knows_is_refused
             a_text_without_words_is_refused
             a_subject_is_one_line_within_the_limit

@@ -46,6 +46,7 @@ pub(super) struct Ways {
     /// Stands for people who are known by name and address only.
     pub(super) guests: Option<Access>,
     pub(super) properties: Properties,
+    pub(super) priorities: bool,
     /// Whether a reply's answer leads to the reply's id.
     pub(super) says_reply_id: bool,
     pub(super) closed: Closed,
@@ -351,7 +352,7 @@ pub(super) fn with_key(remote: &str, key: &str) -> Access {
 }
 
 pub(super) fn new_ticket(subject: &str, text: &str) -> NewTicket {
-    NewTicket { subject: subject.to_owned(), text: text.to_owned(), topic: None, property: None, guest: None }
+    NewTicket { subject: subject.to_owned(), text: text.to_owned(), ..NewTicket::default() }
 }
 
 pub(super) fn new_reply(text: &str) -> NewReply {

@@ -43,12 +43,29 @@ pub(super) async fn creates_with_and_without_topic_and_property(open: Open) {
     office.closes_clean();
 }
 
-pub(super) async fn a_topic_that_nobody_knows_holds_no_ticket_up(open: Open) {
+pub(super) async fn words_that_nobody_knows_hold_no_ticket_up(open: Open) {
     let office = open(PATIENT).await;
     let plain = office.creates("Help", "Text").await;
-    let ticket = NewTicket { topic: Some("Cooking".to_owned()), ..new_ticket("Help", "Text") };
-    let ticket = office.opens(&ticket).await;
-    assert_eq!(place(&office, &plain), place(&office, &ticket));
+    let unknown = || Some("Cooking".to_owned());
+    for ticket in [
+        NewTicket { topic: unknown(), ..new_ticket("Help", "Text") },
+        NewTicket { department: unknown(), ..new_ticket("Help", "Text") },
+        NewTicket { priority: unknown(), ..new_ticket("Help", "Text") },
+    ] {
+        let filed = office.opens(&ticket).await;
+        assert_eq!(place(&office, &plain), place(&office, &filed), "{ticket:?}");
+        assert_eq!(office.desk.filed(&plain).priority, office.desk.filed(&filed).priority, "{ticket:?}");
+    }
+}
+
+pub(super) async fn a_priority_is_heeded_where_there_are_any(open: Open) {
+    let office = open(PATIENT).await;
+    for word in ["high", "HIGH"] {
+        let ticket = NewTicket { priority: Some(word.to_owned()), ..new_ticket("Help", "Text") };
+        let ticket = office.opens(&ticket).await;
+        let filed = office.desk.filed(&ticket).priority.map(|priority| priority.to_lowercase());
+        assert_eq!(filed, office.ways.priorities.then(|| "high".to_owned()));
+    }
     office.closes_clean();
 }
 

@@ -71,6 +71,7 @@ async fn dressed(patience: Duration, hostup: HostupOptions, set: impl FnOnce(&mu
         stranger: with_key("12", "hup_live_of_nobody"),
         guests: None,
         properties: Properties::Unlisted,
+        priorities: true,
         says_reply_id: true,
         closed: Closed::Refuses,
         catalog: Some("catalog"),

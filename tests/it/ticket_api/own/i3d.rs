@@ -85,6 +85,7 @@ async fn dressed(patience: Duration, i3d: I3dOptions, set: impl FnOnce(&mut conf
         stranger: with_key("12", "i3d-of-nobody"),
         guests: Some(Access { remote: "guest".to_owned(), key: None }),
         properties: Properties::None,
+        priorities: false,
         says_reply_id: true,
         closed: Closed::Refuses,
         catalog: Some("catalog"),

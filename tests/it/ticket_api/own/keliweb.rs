@@ -80,6 +80,7 @@ async fn dressed(
         stranger: with_key("nobody@keli.example", "nothing"),
         guests: None,
         properties: Properties::Unlisted,
+        priorities: true,
         says_reply_id: false,
         closed: Closed::Opens,
         catalog: None,

@@ -76,6 +76,7 @@ async fn dressed(
         stranger: Access { remote: "999999".to_owned(), key: None },
         guests: None,
         properties: Properties::Listed,
+        priorities: false,
         says_reply_id: true,
         closed: Closed::Refuses,
         catalog: Some("properties"),

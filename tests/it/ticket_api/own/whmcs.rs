@@ -76,6 +76,7 @@ async fn dressed(
         stranger: with_key("12", "nobody:nothing"),
         guests: Some(Access { remote: "guest".to_owned(), key: None }),
         properties: Properties::Unlisted,
+        priorities: true,
         says_reply_id: false,
         closed: Closed::Opens,
         catalog: Some("catalog"),
