@@ -299,6 +299,7 @@ impl World {
                 max_subject: 100,
                 attachments: Attachments::After,
                 drops_files: false,
+                binds_staged: false,
                 download: self.downloads,
                 close: crate::ticket_api::Close::Call,
                 reopen: Reopen::Never,

@@ -3,9 +3,7 @@
 use crate::{
     bridge::{
         filing::Work,
-        new_ticket::guest,
-        provenance, receipts,
-        reconcile::{self, Sought},
+        receipts,
         steps::{self, Interrupted, Standing},
         uploads::{self, TOO_LARGE},
     },
@@ -13,10 +11,10 @@ use crate::{
         attachment::Attachment,
         ids::TicketId,
         inbound::{LeftOut, LeftOutWhy},
-        job::{Remote, Step, StepState},
+        job::{Ended, Remote, Step, StepState},
     },
     store::Claim,
-    ticket_api::{Attachments, Files, NewReply, Staged},
+    ticket_api::{Attachments, Files, Staged},
 };
 
 impl Work<'_> {
@@ -39,67 +37,7 @@ impl Work<'_> {
         }
     }
 
-    /// Where files need their ticket, those of a new one go with a second message.
-    pub(super) async fn files_behind_create(
-        &self,
-        claim: &mut Claim,
-        files: &[Attachment],
-        ticket: &TicketId,
-    ) -> Result<(), Interrupted> {
-        let bridge = self.bridge;
-        let attempt = match steps::standing(bridge, claim, &Step::Files) {
-            Standing::Done(_) => return Ok(()),
-            Standing::Unknown { attempted, ended } => Some((attempted, ended)),
-            Standing::Untried => None,
-        };
-        if attempt.is_some() || self.found_again || self.looks_first() {
-            let sought = Sought {
-                conversation: &self.conversation,
-                access: &self.access,
-                ticket,
-                step: Step::Files,
-                markers: reconcile::marker_of_files(bridge, self.filing).into_iter().collect(),
-            };
-            if reconcile::message(bridge, claim, sought, attempt).await?.is_some() {
-                return Ok(());
-            }
-        }
-        let why = match self.files_message(claim, files, ticket).await {
-            Err(Interrupted::Refused(why)) => why,
-            Err(Interrupted::Unsupported(_)) => "this ticket system takes no files".to_owned(),
-            Err(Interrupted::Locked) => "the ticket is closed".to_owned(),
-            Err(Interrupted::NotFound) => "the ticket no longer exists".to_owned(),
-            done => return done,
-        };
-        uploads::skip(bridge, claim, Step::Files, why).await?;
-        self.unstage(claim).await;
-        Ok(())
-    }
-
-    async fn files_message(
-        &self,
-        claim: &mut Claim,
-        files: &[Attachment],
-        ticket: &TicketId,
-    ) -> Result<(), Interrupted> {
-        let bridge = self.bridge;
-        let staged = self.staged(claim, files, Some(ticket)).await?;
-        let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(()) };
-        if staged.is_empty() {
-            return Ok(());
-        }
-        let left_out = self.files_left_out(claim, files);
-        let reply = NewReply {
-            text: provenance::files_text(bridge, self.filing, staged.len(), &left_out),
-            subject: self.conversation.subject.clone(),
-            guest: guest(self.filing),
-        };
-        let call = api.port.reply(&self.access, ticket, &reply, Files::Staged(staged));
-        let made = |message| (Remote::Message(message), Vec::new());
-        steps::call(bridge, claim, &self.conversation, Step::Files, call, made).await.map(|_| ())
-    }
-
-    /// Brings what has not been brought yet. Doing it twice leaves an orphan, so that it is never looked for.
+    /// Brings what has not been brought yet.
     async fn staged(
         &self,
         claim: &mut Claim,
@@ -108,16 +46,45 @@ impl Work<'_> {
     ) -> Result<Vec<Staged>, Interrupted> {
         let mut staged = Vec::new();
         for (file, number) in files.iter().zip(0..) {
-            let step = Step::Stage(number);
-            let remote = match steps::standing(self.bridge, claim, &step) {
-                Standing::Done(remote) => remote,
-                Standing::Untried | Standing::Unknown { .. } => self.stage(claim, file, ticket, step).await?,
-            };
-            if let Remote::Attachment(Some(id)) = remote {
-                staged.push(Staged { id, name: file.name.clone() });
-            }
+            staged.extend(self.staged_by(claim, file, ticket, Step::Stage(number)).await?);
         }
         Ok(staged)
+    }
+
+    /// Brings one file, unless its step is done; nothing if that went wrong for good, or nobody knows.
+    pub(super) async fn staged_by(
+        &self,
+        claim: &mut Claim,
+        file: &Attachment,
+        ticket: Option<&TicketId>,
+        step: Step,
+    ) -> Result<Option<Staged>, Interrupted> {
+        let remote = match steps::standing(self.bridge, claim, &step) {
+            Standing::Done(remote) => remote,
+            Standing::Unknown { ended, .. } if self.binds_staged() => {
+                self.settled(claim, step, &ended).await?
+            }
+            Standing::Untried | Standing::Unknown { .. } => self.stage(claim, file, ticket, step).await?,
+        };
+        let Remote::Attachment(Some(id)) = remote else { return Ok(None) };
+        Ok(Some(Staged { id, name: file.name.clone() }))
+    }
+
+    /// Brought again it might be there twice: once no late call can bring it any more, the message goes
+    /// without knowing, and the ticket shows which files it took.
+    async fn settled(&self, claim: &mut Claim, step: Step, ended: &Ended) -> Result<Remote, Interrupted> {
+        let at = steps::settled_at(self.bridge, &self.conversation, ended);
+        if self.bridge.now() < at {
+            return Err(Interrupted::Look { at, why: "whether a file arrived is not known".to_owned() });
+        }
+        let unsure = Remote::Attachment(None);
+        self.bridge.store.end_step(claim, step, unsure.clone(), Vec::new()).await?;
+        Ok(unsure)
+    }
+
+    fn binds_staged(&self) -> bool {
+        let api = self.bridge.apis.get(&self.conversation.api);
+        api.is_some_and(|api| api.port.capabilities().binds_staged)
     }
 
     async fn stage(
@@ -137,7 +104,13 @@ impl Work<'_> {
         };
         let call = api.port.stage(&self.access, ticket, upload);
         let made = |id| (Remote::Attachment(Some(id)), Vec::new());
-        match steps::call_again(bridge, claim, &self.conversation, step.clone(), call, made).await {
+        let staged = if self.binds_staged() {
+            steps::call(bridge, claim, &self.conversation, step.clone(), call, made).await
+        } else {
+            // Brought twice, it leaves an orphan.
+            steps::call_again(bridge, claim, &self.conversation, step.clone(), call, made).await
+        };
+        match staged {
             // The ticket's own trouble meets the message that would name the file.
             Err(own @ (Interrupted::Locked | Interrupted::NotFound)) if ticket.is_some() => Err(own),
             made => uploads::or_left_out(bridge, claim, step, made).await,
@@ -185,7 +158,8 @@ impl Work<'_> {
         };
         let message = done(Step::Files);
         let left_out = files.iter().zip(0..).filter_map(|(file, number)| {
-            let own = done(Step::Stage(number)).and_then(|remote| uploads::left(file, &remote));
+            let left = |step| done(step).and_then(|remote| uploads::left(file, &remote));
+            let own = left(Step::Stage(number)).or_else(|| left(Step::StageAgain(number)));
             own.or_else(|| uploads::left(file, message.as_ref()?))
         });
         left_out.collect()

@@ -21,8 +21,7 @@ use crate::{
 const TRIES: u32 = 5;
 
 impl Work<'_> {
-    /// Of the files that went to the ticket those that it does not show. Reading changes nothing, so that a
-    /// restart simply reads again.
+    /// Why files are missing that went with a message the server took.
     pub(super) async fn files_not_kept(
         &self,
         claim: &Claim,
@@ -31,17 +30,33 @@ impl Work<'_> {
         ticket: &TicketId,
         message: Option<&TicketMessageId>,
     ) -> Result<Vec<LeftOut>, Interrupted> {
+        let went = |file: &&Attachment| !left_out.iter().any(|left| left.name == file.name);
+        let sent: Vec<Attachment> = files.iter().filter(went).cloned().collect();
+        let missing = self.files_missing(claim, &sent, ticket, message).await?;
+        Ok(missing.iter().map(not_kept).collect())
+    }
+
+    /// Of the files that went to the ticket those that it does not show. Reading changes nothing, so that a
+    /// restart simply reads again.
+    pub(super) async fn files_missing(
+        &self,
+        claim: &Claim,
+        sent: &[Attachment],
+        ticket: &TicketId,
+        message: Option<&TicketMessageId>,
+    ) -> Result<Vec<Attachment>, Interrupted> {
         let bridge = self.bridge;
-        let sent: Vec<&Attachment> =
-            files.iter().filter(|file| !left_out.iter().any(|left| left.name == file.name)).collect();
+        let sent: Vec<&Attachment> = sent.iter().collect();
         let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(Vec::new()) };
         if sent.is_empty() || self.found_again || !api.port.capabilities().drops_files {
             return Ok(Vec::new());
         }
-        let behind = match steps::standing(bridge, claim, &Step::Files) {
+        let own = |step| match steps::standing(bridge, claim, &step) {
             Standing::Done(Remote::Message(message)) => message,
             _ => None,
         };
+        let behind = [own(Step::Files), own(Step::FilesAgain)];
+        let messages: Vec<_> = behind.iter().flatten().chain(message).collect();
         let detail = api.port.ticket(&self.access, ticket);
         let detail = match steps::read(bridge, &self.conversation, detail).await {
             Ok(detail) => detail,
@@ -53,21 +68,23 @@ impl Work<'_> {
             }
         };
         let since = api.port.server_time(self.job.accepted).minus(bridge.timing.clock_skew);
-        let here = candidates(&detail, behind.as_ref().or(message), since);
-        Ok(missing(&sent, &here).into_iter().map(not_kept).collect())
+        let here = candidates(&detail, &messages, since);
+        Ok(missing(&sent, &here).into_iter().cloned().collect())
     }
 }
 
-/// The files of this message; where none says which message it belongs to, those that can be of it by their date.
+/// The files of these messages; where none says which message it belongs to, those that can be of them by
+/// their date.
 fn candidates<'a>(
     detail: &'a Ticket,
-    message: Option<&TicketMessageId>,
+    messages: &[&TicketMessageId],
     since: Timestamp,
 ) -> Vec<&'a TicketAttachment> {
-    let bound = message.filter(|id| detail.attachments.iter().any(|file| file.message.as_ref() == Some(*id)));
-    let fits = |file: &&TicketAttachment| match bound {
-        Some(id) => file.message.as_ref() == Some(id),
-        None => file.created.is_none_or(|created| created >= since),
+    let is_own = |file: &&TicketAttachment| file.message.as_ref().is_some_and(|id| messages.contains(&id));
+    let is_said = detail.attachments.iter().any(|file| is_own(&file));
+    let fits = |file: &&TicketAttachment| match is_said {
+        true => is_own(file),
+        false => file.created.is_none_or(|created| created >= since),
     };
     detail.attachments.iter().filter(fits).collect()
 }

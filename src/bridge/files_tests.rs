@@ -226,6 +226,30 @@ async fn a_file_that_the_desk_dropped_without_a_word_is_told() {
     assert!(!told.iter().any(|text| text.contains("a.txt")), "{told:?}");
 }
 
+/// Of two files the first is brought with an unknown outcome; the desk has these when its message is there.
+async fn of_unknown_fate(kept: &[&str]) -> Vec<String> {
+    let mut town = Town::at(|able| {
+        able.attachments = Attachments::Before { ticket_first: true };
+        (able.binds_staged, able.drops_files) = (true, true);
+    })
+    .await;
+    town.link(ANN).await;
+    town.desk.stage_errors.lock().unwrap().push_back(unknown());
+    town.desk.kept.lock().unwrap().extend(kept.iter().map(|name| (*name).to_owned()));
+    send(&mut town, HELP, &TWO).await;
+    town.pass(Duration::from_secs(60)).await;
+    assert!(town.aside().is_empty());
+    town.desk.calls()
+}
+
+#[tokio::test]
+async fn what_a_message_takes_along_is_never_brought_twice() {
+    let brought = ["create []", "stage a.txt to 1", "stage b.txt to 1", "reply 1 [s-b.txt]"];
+    assert_eq!(of_unknown_fate(&["a.txt", "b.txt"]).await, brought, "it had arrived");
+    let again = ["stage a.txt to 1", "reply 1 [s-a.txt]"];
+    assert_eq!(of_unknown_fate(&["b.txt"]).await, [&brought[..], &again].concat(), "it had not");
+}
+
 // === reopening ===
 
 async fn closed_ticket() -> Town {

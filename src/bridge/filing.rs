@@ -144,6 +144,7 @@ impl Work<'_> {
         if capabilities.attachments == (Attachments::Before { ticket_first: true }) && founded {
             self.files_behind_create(claim, &files, &ticket).await?;
         }
+        self.files_again(claim, &files, &ticket, message.as_ref()).await?;
         all_left_out.extend(self.files_left_out(claim, &files));
         let from = receipts::place_of(self.filing).filter(|_| capabilities.attachments == Attachments::After);
         if let Some(from) = &from {

@@ -25,6 +25,7 @@ pub mod delivery;
 pub mod digest;
 pub mod files_ahead;
 pub mod files_kept;
+pub mod files_message;
 pub mod filing;
 pub mod gather;
 pub mod held;

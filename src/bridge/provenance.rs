@@ -12,7 +12,7 @@ use crate::{
     model::{
         conversation::Conversation,
         inbound::{Inbound, LeftOut, LeftOutWhy, Origin, What},
-        job::{Filing, Job, Task},
+        job::{Filing, Job, Step, Task},
         marker::Marker,
     },
     runtime::clock::Timestamp,
@@ -45,11 +45,17 @@ pub fn text(
 }
 
 /// The text of the message that names a new ticket's files.
-pub fn files_text(bridge: &Bridge, filing: &Filing, files: usize, left_out: &[LeftOut]) -> String {
+pub fn files_text(
+    bridge: &Bridge,
+    filing: &Filing,
+    step: &Step,
+    files: usize,
+    left_out: &[LeftOut],
+) -> String {
     let mut parts: Vec<String> =
         remark(bridge, "note_files_follow", &json!({ "count": files })).into_iter().collect();
     parts.extend(left_out.iter().filter_map(|missing| left_out_remark(bridge, missing)));
-    parts.push(provenance(bridge, filing, marker_of_files(bridge, filing).as_slice()));
+    parts.push(provenance(bridge, filing, marker_of_files(bridge, filing, step).as_slice()));
     parts.join("\n\n")
 }
 

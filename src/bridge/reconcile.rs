@@ -25,10 +25,11 @@ pub fn markers(bridge: &Bridge, filing: &Filing) -> Vec<Marker> {
     filing.messages.iter().map(|arrived| Marker::of(&bridge.secret, &arrived.inbound.identity.key)).collect()
 }
 
-/// The marker of the message that names a new ticket's files.
-pub fn marker_of_files(bridge: &Bridge, filing: &Filing) -> Option<Marker> {
+/// The marker of the message that this step makes for files.
+pub fn marker_of_files(bridge: &Bridge, filing: &Filing, step: &Step) -> Option<Marker> {
     let first = filing.messages.first()?;
-    Some(Marker::of(&bridge.secret, &format!("{}/files", first.inbound.identity.key)))
+    let which = if *step == Step::FilesAgain { "files-again" } else { "files" };
+    Some(Marker::of(&bridge.secret, &format!("{}/{which}", first.inbound.identity.key)))
 }
 
 /// Looks for a create of unknown outcome. `Some` if it happened, `None` if it

@@ -166,6 +166,10 @@ pub enum Step {
     Stage(u32),
     /// The message that names a new ticket's files, where files need their ticket.
     Files,
+    /// The n-th file once more, where the ticket shows that it did not arrive …
+    StageAgain(u32),
+    /// … and the message that takes along what was brought once more.
+    FilesAgain,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -333,6 +333,8 @@ pub(super) fn step_key(job: JobId, step: &Step) -> Vec<u8> {
         Step::Mail => (7, 0),
         Step::Stage(number) => (8, *number),
         Step::Files => (9, 0),
+        Step::StageAgain(number) => (10, *number),
+        Step::FilesAgain => (11, 0),
     };
     let mut key = job.0.to_be_bytes().to_vec();
     key.push(kind);

@@ -137,6 +137,9 @@ pub struct Capabilities {
     pub attachments: Attachments,
     /// The server may drop a file without a word: whether it arrived is to be read.
     pub drops_files: bool,
+    /// A message takes along every file that waits for its ticket, named or not: one brought twice is there
+    /// twice.
+    pub binds_staged: bool,
     /// Whether staff's files can be had.
     pub download: bool,
     pub close: Close,

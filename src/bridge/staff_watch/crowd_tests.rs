@@ -124,6 +124,7 @@ async fn crowded() -> (Town, Arc<Desk>) {
             max_subject: 80,
             attachments: Attachments::None,
             drops_files: false,
+            binds_staged: false,
             download: false,
             close: crate::ticket_api::Close::Call,
             reopen: Reopen::Never,

@@ -79,6 +79,7 @@ impl Desk {
             max_subject: 200,
             attachments: Attachments::After,
             drops_files: false,
+            binds_staged: false,
             download: true,
             close: crate::ticket_api::Close::Call,
             reopen: Reopen::ReplyWhileResolved,

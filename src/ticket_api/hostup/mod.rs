@@ -73,6 +73,7 @@ impl Hostup {
             max_subject: usize::try_from(settings.subject_max).unwrap_or(usize::MAX),
             attachments: Attachments::Before { ticket_first: true },
             drops_files: true,
+            binds_staged: settings.pin_upload && settings.reply_attachment_field.is_none(),
             download: true,
             close: Close::Call,
             reopen: if settings.reopen_before_reply { Reopen::Call } else { Reopen::ReplyWhileResolved },

@@ -85,6 +85,7 @@ impl I3d {
             max_subject: settings.max_subject,
             attachments: Attachments::Before { ticket_first: false },
             drops_files: false,
+            binds_staged: false,
             download: true,
             close: Close::Call,
             reopen: Reopen::Call,

@@ -75,6 +75,7 @@ impl Paradarum {
             max_subject: MAX_SUBJECT,
             attachments: Attachments::After,
             drops_files: false,
+            binds_staged: false,
             download: true,
             close: Close::Call,
             reopen: Reopen::ReplyWhileResolved,

@@ -74,6 +74,7 @@ impl Desk {
             max_subject: settings.subject_max,
             attachments: Attachments::Inside,
             drops_files: true,
+            binds_staged: false,
             download: is_native,
             close: match settings.close_mode {
                 CloseMode::UpdateTicket => Close::Call,
