@@ -158,6 +158,16 @@ pub fn unanswered(call: Call, error: &HttpError) -> ApiError {
     }
 }
 
+/// What it means that the answer to a read says too little: it is made again.
+pub fn undecodable(what: &str) -> ApiError {
+    ApiError::Retry { after: None, reason: what.to_owned() }
+}
+
+/// What it means that the answer to a write says too little: it was made, or was not.
+pub fn not_understood(what: &str) -> ApiError {
+    ApiError::Unknown { may_still_run: false, after: None, reason: what.to_owned() }
+}
+
 /// A server's words on one line, short enough for a message.
 pub fn words(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

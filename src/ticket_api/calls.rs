@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use super::ApiError;
 use super::answers::{self, Answer, Call, chain};
 use super::budget::{Budget, Permit};
+use super::common::Common;
 use super::server_clock::ServerClock;
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::http_client::{self, http_client};
@@ -26,17 +27,12 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// `timeout` is for one call, and for the wait for its permit before it.
-    pub fn new(
-        tls: &Arc<ClientConfig>,
-        clock: Clock,
-        timeout: Duration,
-        max_calls_per_second: f64,
-        connections: u32,
-    ) -> Result<Self, reqwest::Error> {
+    /// The time for one call is also the one for the wait for its permit before it.
+    pub fn new(common: &Common, tls: &Arc<ClientConfig>, clock: Clock) -> Result<Self, reqwest::Error> {
+        let timeout = common.call_timeout;
         Ok(Self {
             client: http_client(tls, timeout)?,
-            budget: Budget::new(clock.clone(), max_calls_per_second, connections),
+            budget: Budget::new(clock.clone(), common.max_calls_per_second, common.connections),
             server_clock: ServerClock::default(),
             clock,
             timeout,

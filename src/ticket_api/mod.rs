@@ -3,12 +3,14 @@
 pub mod answers;
 pub mod budget;
 pub mod calls;
+pub mod capabilities;
 pub mod common;
 pub mod decoding;
 pub mod hostup;
 pub mod i3d;
 pub mod look;
 pub mod paradarum;
+pub mod request;
 pub mod server_clock;
 pub mod upload;
 pub mod walk;
@@ -17,6 +19,7 @@ pub mod whmcs;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use capabilities::{Attachments, Capabilities, Close, Reopen};
 
 use crate::{
     model::{
@@ -126,56 +129,6 @@ pub struct Access {
     pub key: Option<Secret>,
 }
 
-/// What a ticket system can do; asked by the bridge instead of the adapter's name.
-#[derive(Clone, Debug)]
-pub struct Capabilities {
-    /// Largest file in bytes.
-    pub max_attachment_bytes: u64,
-    /// Longest subject in UTF-16 units.
-    pub max_subject: usize,
-    pub attachments: Attachments,
-    /// The server may drop a file without a word: whether it arrived is to be read.
-    pub drops_files: bool,
-    /// A message takes along every file that waits for its ticket, named or not: one brought twice is there
-    /// twice.
-    pub binds_staged: bool,
-    /// Whether staff's files can be had.
-    pub download: bool,
-    pub close: Close,
-    pub reopen: Reopen,
-    /// Whether all tickets of an account can be listed.
-    pub list: bool,
-    /// Whether [`Scope::Active`] is shorter than [`Scope::All`].
-    pub active_list: bool,
-    /// Whether the desk mails its customers itself.
-    pub desk_mails_customers: bool,
-}
-
-/// What becomes of a customer's wish to close a ticket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// [`TicketApi::close`] closes it.
-    Call,
-    /// Staff is asked to, in these words, by a reply like any other.
-    Asking(String),
-    No,
-}
-
-/// When a message's files go to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attachments {
-    /// Each by a call of its own, once the message is there: [`TicketApi::upload`].
-    After,
-    /// Ahead of the message that names them: [`TicketApi::stage`]. With `ticket_first` they need their
-    /// ticket, so that the files of a new one go with a second message.
-    Before {
-        ticket_first: bool,
-    },
-    /// Within the call that makes the message.
-    Inside,
-    None,
-}
-
 /// Which tickets a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -202,15 +155,6 @@ pub enum Files {
 pub struct Staged {
     pub id: AttachmentId,
     pub name: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reopen {
-    /// A reply to a Resolved ticket opens it; a Closed one stays locked.
-    ReplyWhileResolved,
-    /// A call of its own opens a Closed ticket.
-    Call,
-    Never,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use reqwest::Method;
 
+use super::Hostup;
 use super::problem::{Failure, Kind, Right};
 use super::wire::{self, Department, NewTicketBody, ServiceContext};
-use super::{Hostup, undecodable};
 use crate::config::hostup::{Priority, Service};
+use crate::ticket_api::answers::{not_understood, undecodable};
 use crate::ticket_api::{Access, ApiError, Created, NewTicket};
 
 const DEPARTMENTS: &str = "/support/departments";
@@ -55,11 +56,8 @@ impl Hostup {
         let request = self.request(Method::POST, CREATE, account)?.json(&body);
         match self.ask(Right::WriteSupport, request).await {
             Ok((answer, _)) => {
-                let ticket = wire::ticket_id(&answer).ok_or_else(|| ApiError::Unknown {
-                    may_still_run: false,
-                    after: None,
-                    reason: "the ticket was opened, but the answer does not say its id".to_owned(),
-                })?;
+                let ticket = wire::ticket_id(&answer)
+                    .ok_or_else(|| not_understood("the answer does not say the id of the new ticket"))?;
                 Ok(Created { ticket, message: None })
             }
             Err(failure) => Err(of_create(failure, body.context.is_some())),

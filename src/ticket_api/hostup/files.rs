@@ -5,9 +5,11 @@ use reqwest::multipart::Form;
 use url::Url;
 
 use super::problem::{Failure, Kind, Right};
-use super::{Hostup, plain, wire};
+use super::{Hostup, wire};
 use crate::model::ids::{AttachmentId, TicketId};
 use crate::runtime::byte_stream::ByteStream;
+use crate::ticket_api::answers::not_understood;
+use crate::ticket_api::request::plain_id;
 use crate::ticket_api::{Access, ApiError, Upload, upload};
 
 const ATTACHMENTS: &str = "/support/attachments";
@@ -31,18 +33,15 @@ impl Hostup {
         }
         let mut form = Form::new();
         if let Some(ticket) = ticket.filter(|_| self.settings.pin_upload) {
-            form = form.text("ticketId", plain(ticket.as_str())?.to_owned());
+            form = form.text("ticketId", plain_id(ticket.as_str())?.to_owned());
         }
         let form = form.part("file", upload::part(file, self.common.call_timeout).await?);
         let request = self.request(Method::POST, ATTACHMENTS, account)?.multipart(form);
         let request = request.timeout(self.common.transfer_timeout);
         match self.ask(Right::WriteSupport, request).await {
             Ok((answer, _)) => {
-                wire::staged(&answer).map(AttachmentId::new).ok_or_else(|| ApiError::Unknown {
-                    may_still_run: false,
-                    after: None,
-                    reason: "the file was taken, but the answer does not say its id".to_owned(),
-                })
+                let staged = wire::staged(&answer).map(AttachmentId::new);
+                staged.ok_or_else(|| not_understood("the answer does not say the id of the new file"))
             }
             Err(Failure { kind: Kind::TooLarge, .. }) => Err(ApiError::Refused(upload::too_large(most))),
             Err(failure) => Err(self.of_upload(failure, account, ticket).await),
@@ -80,7 +79,7 @@ impl Hostup {
         let (detail, _) = self.detail(account, ticket).await?;
         let url = match wire::download_url(&detail, file) {
             Some(url) => at_own_origin(&self.common.base_url, &url)?,
-            None => self.url(&format!("{ATTACHMENTS}/{}", plain(file.as_str())?)),
+            None => self.url(&format!("{ATTACHMENTS}/{}", plain_id(file.as_str())?)),
         };
         let request = self.request_at(Method::GET, of_ticket(url, ticket), account)?;
         let request = request.timeout(self.common.transfer_timeout);

@@ -14,15 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, RequestBuilder};
 use rustls::ClientConfig;
 use serde_json::Value;
 use url::Url;
 
-use super::answers::Answer;
+use super::answers::{Answer, not_understood, undecodable};
 use super::calls::Calls;
 use super::common::{Common, SetUpError};
+use super::request::{self, plain_id};
 use super::{
     Access, ApiError, Attachments, Capabilities, Catalog, Close, Created, Files, Found, Look, NewReply,
     NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look,
@@ -32,6 +33,7 @@ use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Secret, Timestamp};
+use crate::text::subject::single_line;
 use create::of_account;
 use memory::Memory;
 use problem::{Failure, Kind, Right};
@@ -65,8 +67,7 @@ impl Hostup {
         tls: &Arc<ClientConfig>,
         clock: Clock,
     ) -> Result<Self, SetUpError> {
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock.clone(), common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock.clone())?;
         let capabilities = Capabilities {
             max_attachment_bytes: settings.max_attachment_bytes.0,
             max_subject: usize::try_from(settings.subject_max).unwrap_or(usize::MAX),
@@ -113,11 +114,8 @@ impl TicketApi for Hostup {
         let request = self.request(Method::POST, &path(MESSAGES, ticket)?, account)?.json(&body);
         match self.ask(Right::WriteSupport, request).await {
             Ok((answer, _)) => {
-                let made = wire::made(&answer).ok_or_else(|| ApiError::Unknown {
-                    may_still_run: false,
-                    after: None,
-                    reason: "the message was taken, but the answer does not say its id".to_owned(),
-                })?;
+                let made = wire::made(&answer)
+                    .ok_or_else(|| not_understood("the answer does not say the id of the new message"))?;
                 Ok(Some(TicketMessageId::new(made)))
             }
             Err(failure) => match self.of_ticket(failure, account, ticket).await {
@@ -293,48 +291,24 @@ impl Hostup {
     }
 
     fn request_at(&self, method: Method, url: Url, account: &Access) -> Result<RequestBuilder, ApiError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.key(account)?.expose()))
-            .map_err(|_| ApiError::Unauthorized("the key holds what no header can".to_owned()))?;
-        value.set_sensitive(true);
+        let value = request::secret_value(&format!("Bearer {}", self.key(account)?.expose()))?;
         Ok(self.calls.client().request(method, url).header(AUTHORIZATION, value))
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.common.base_url.clone();
-        let path = format!("{}{path}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        url
+        request::address(&self.common, path)
     }
 
     fn key<'a>(&'a self, account: &'a Access) -> Result<&'a Secret, ApiError> {
-        let key = account.key.as_ref().or(self.common.key.as_ref());
-        key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))
+        request::key(&self.common, account)
     }
 
     /// One line that is not too long.
     fn subject_line(&self, subject: &str) -> String {
-        let line = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (mut units, most) = (0, self.capabilities.max_subject);
-        line.chars()
-            .take_while(|c| {
-                units += c.len_utf16();
-                units <= most
-            })
-            .collect()
+        single_line(subject, self.capabilities.max_subject)
     }
 }
 
-fn undecodable(what: &str) -> ApiError {
-    ApiError::Retry { after: None, reason: what.to_owned() }
-}
-
 fn path(template: &str, ticket: &TicketId) -> Result<String, ApiError> {
-    Ok(template.replace("{id}", plain(ticket.as_str())?))
-}
-
-/// An id as it may stand in a path.
-fn plain(id: &str) -> Result<&str, ApiError> {
-    let plain =
-        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    plain.then_some(id).ok_or_else(|| ApiError::NotFound(format!("no id of this ticket system: {id:?}")))
+    Ok(template.replace("{id}", plain_id(ticket.as_str())?))
 }

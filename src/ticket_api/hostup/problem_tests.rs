@@ -93,3 +93,23 @@ fn where_the_call_went_to_is_no_word_of_the_refusal() {
     body["instance"] = json!("/api/v2/services");
     assert!(!failure(Right::WriteSupport, 403, &body).mentions("service"));
 }
+
+#[test]
+fn a_problem_may_lack_all_but_its_status() {
+    for (body, words) in [
+        (json!({"title": "Bad Request", "status": 400, "code": "invalid_request"}), "Bad Request"),
+        (json!({"code": "invalid_request", "errors": {"detail": "Too long."}}), "Too long."),
+        (json!({"code": "invalid_request", "errors": "none", "detail": null}), "invalid_request"),
+        (json!({"detail": "Nope."}), "Nope."),
+    ] {
+        let ApiError::Refused(said) = failure(Right::WriteSupport, 400, &body).error else {
+            panic!("{body}")
+        };
+        assert_eq!(said, words);
+    }
+    for nothing in [json!({}), json!([]), json!(null)] {
+        assert_eq!(word(&failure(Right::WriteSupport, 400, &nothing).error), "refused", "{nothing}");
+        assert_eq!(word(&failure(Right::WriteSupport, 404, &nothing).error), "not found", "{nothing}");
+        assert_eq!(word(&failure(Right::WriteSupport, 500, &nothing).error), "unknown", "{nothing}");
+    }
+}

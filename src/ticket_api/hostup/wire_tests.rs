@@ -262,3 +262,21 @@ fn nothing_is_sent_that_the_contract_does_not_name() {
         json!({"message": "Hi", "encrypted": true, "attachmentIds": ["satt_1"]})
     );
 }
+
+#[test]
+fn files_without_what_may_be_null() {
+    for none in [json!(null), json!([]), json!({}), json!([[]])] {
+        let mut detail = example();
+        detail["attachments"] = none.clone();
+        detail["messages"][0]["attachments"] = none.clone();
+        assert!(read(&detail).attachments.is_empty(), "{none}");
+    }
+    let mut detail = example();
+    detail["attachments"] = json!({"id": 5, "filename": null, "extension": null, "mimeType": null});
+    detail["messages"] = json!([{"id": 6, "sender": null, "body": null, "senderName": null, "sentAt": null}]);
+    let ticket = read(&detail);
+    assert_eq!((ticket.attachments[0].id.as_str(), ticket.attachments[0].name.as_str()), ("5", "file-5"));
+    assert_eq!(said(&ticket), [("6", Author::Unsaid, "")]);
+    detail["attachments"] = json!([{"filename": "no id"}]);
+    assert!(wire::ticket(&detail, &Settings::default(), None).is_err());
+}

@@ -7,12 +7,12 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::refusals::{About, opened, refusal_of, undecodable};
+use super::refusals::{About, opened, refusal_of};
 use super::wire::{self, CreateBody, Refusal};
 use super::{CATEGORIES, CONTACT, CREATE, I3d, MAX_ANSWER, contact};
 use crate::config::i3d::{Contact, EmailField};
 use crate::runtime::Timestamp;
-use crate::ticket_api::answers::Call;
+use crate::ticket_api::answers::{Call, undecodable};
 use crate::ticket_api::{Access, ApiError, NewTicket};
 
 /// So long categories are taken as known.

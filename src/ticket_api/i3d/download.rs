@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::config::i3d::Download;
 use crate::runtime::byte_stream::ByteStream;
 use crate::ticket_api::ApiError;
+use crate::ticket_api::answers::undecodable;
 
 /// So much of an answer is looked at to tell its form.
 const PEEK: usize = 16 * 1024;
@@ -232,10 +233,6 @@ fn is_json(content_type: &str) -> bool {
 
 fn broken(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the file cannot be read from its answer: {why}"))
-}
-
-fn undecodable(why: &str) -> ApiError {
-    ApiError::Retry { after: None, reason: why.to_owned() }
 }
 
 #[cfg(test)]

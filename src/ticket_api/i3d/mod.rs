@@ -14,18 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::multipart::Form;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use super::answers::Call;
+use super::answers::{Call, not_understood, undecodable};
 use super::calls::Calls;
 use super::common::{Common, SetUpError};
 use super::{
     Access, ApiError, Attachments, Capabilities, Catalog, Close, Created, Files, Found, Look, LookIn,
-    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, upload,
+    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request,
+    upload,
 };
 use crate::config::I3d as Settings;
 use crate::config::i3d::{Contact, GUESTS};
@@ -35,7 +36,7 @@ use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
 use crate::text::subject::single_line;
 use pages::Place;
-use refusals::{About, harmless, not_understood, opened, refusal_of, undecodable};
+use refusals::{About, harmless, opened, refusal_of};
 use wire::ReplyBody;
 
 const CATEGORIES: &str = "/v3/tickets/categories";
@@ -78,8 +79,7 @@ impl I3d {
         tls: &Arc<ClientConfig>,
         clock: Clock,
     ) -> Result<Self, SetUpError> {
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock.clone(), common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock.clone())?;
         let capabilities = Capabilities {
             max_attachment_bytes: settings.max_attachment_bytes.0,
             max_subject: settings.max_subject,
@@ -124,11 +124,8 @@ impl TicketApi for I3d {
             Some(form) => self.opening_of_guest(account, ticket, form).await?,
             None => self.opening(account, ticket, &files).await?,
         };
-        let ticket = wire::made(&made).ok_or_else(|| ApiError::Unknown {
-            may_still_run: false,
-            after: None,
-            reason: "the answer does not say the id of the new ticket".to_owned(),
-        })?;
+        let ticket = wire::made(&made)
+            .ok_or_else(|| not_understood("the answer does not say the id of the new ticket"))?;
         Ok(Created { ticket, message: None })
     }
 
@@ -341,13 +338,8 @@ impl I3d {
     }
 
     fn request(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
-        let key = account.key.as_ref().or(self.common.key.as_ref());
-        let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
-        let mut value = HeaderValue::from_str(key.expose())
-            .map_err(|_| ApiError::Unauthorized("the key holds what no header can".to_owned()))?;
-        value.set_sensitive(true);
-        let mut url = self.common.base_url.clone();
-        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        let value = request::secret_value(request::key(&self.common, account)?.expose())?;
+        let url = request::address(&self.common, path);
         Ok(self.calls.client().request(method, url).header(&self.settings.token_header, value))
     }
 
@@ -369,7 +361,7 @@ fn no_files_of_guests() -> ApiError {
 /// An id as it may stand in a path: all of this API are whole numbers.
 fn number(id: &str) -> Result<&str, ApiError> {
     let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then_some(id).ok_or_else(|| ApiError::NotFound(format!("no id of this ticket system: {id:?}")))
+    if is_number { Ok(id) } else { Err(request::no_such_id(id)) }
 }
 
 /// Staged files as a create or reply names them.

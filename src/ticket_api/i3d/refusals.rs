@@ -44,11 +44,3 @@ pub(super) fn harmless(error: ApiError) -> ApiError {
         error => error,
     }
 }
-
-pub(super) fn undecodable(what: &str) -> ApiError {
-    ApiError::Retry { after: None, reason: what.to_owned() }
-}
-
-pub(super) fn not_understood(what: &str) -> ApiError {
-    ApiError::Unknown { may_still_run: false, after: None, reason: what.to_owned() }
-}

@@ -235,3 +235,32 @@ fn a_create_names_what_the_page_names() {
     let sent = json!({"title": "t", "content": "c", "category": "k", "department": "d", "emailCc": "", "attachmentIds": [7]});
     assert_eq!(serde_json::to_value(&body).unwrap(), sent);
 }
+
+#[test]
+fn what_is_null_or_nested_in_nothing_is_nothing() {
+    for none in [json!(null), json!([]), json!({}), json!([[]]), json!("")] {
+        let reply = json!({"id": "2", "content": null, "createdAt": null, "fullUserName": null, "replyByI3d": "0",
+            "attachments": none});
+        let body = json!({"id": "1", "title": null, "categoryName": null, "status": null, "createdAt": null,
+            "updatedAt": null, "replies": [{"id": 1, "content": null}, reply]});
+        let ticket = read(&body);
+        assert_eq!((ticket.subject.as_str(), ticket.text.as_str(), ticket.created), ("", "", None), "{none}");
+        assert_eq!(
+            (ticket.messages[0].by, ticket.messages[0].text.as_str()),
+            (Author::Customer, ""),
+            "{none}"
+        );
+        assert!(ticket.attachments.is_empty() && ticket.shows_messages, "{none}");
+    }
+    let one = json!({"id": 1, "title": "x", "replies": {"id": 1, "content": "Text"}});
+    assert_eq!(read(&one).text, "Text", "one reply, not in a list");
+    assert!(
+        wire::ticket(
+            &json!({"title": "x", "replies": [{"id": 1}, {"content": "no id"}]}),
+            &TicketId::new("1"),
+            &settings(),
+            None
+        )
+        .is_err()
+    );
+}

@@ -9,23 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::HeaderName;
 use reqwest::multipart::Form;
 use reqwest::{Method, RequestBuilder};
 use rustls::ClientConfig;
 
-use super::answers::{Answer, Call, error_of};
+use super::answers::{Answer, Call, error_of, not_understood, undecodable};
 use super::calls::Calls;
 use super::common::{Common, SetUpError};
 use super::{
     Access, ApiError, Attachments, Author, Capabilities, Catalog, Close, Created, Files, Found, Look,
-    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, upload,
+    NewReply, NewTicket, PageMark, Reopen, Scope, Ticket, TicketApi, TicketPage, Upload, look, request,
+    upload,
 };
 use crate::config::Paradarum as Settings;
 use crate::model::conversation::TicketStatus;
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
+use crate::text::subject::single_line;
 use wire::{Envelope, Marks, NewTicketBody, ReplyBody};
 
 const CREATE: &str = "/api/Ticket";
@@ -67,8 +69,7 @@ impl Paradarum {
     ) -> Result<Self, SetUpError> {
         let auth_header = settings.auth_header.parse();
         let auth_header = auth_header.map_err(|_| SetUpError::AuthHeader(settings.auth_header.clone()))?;
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock, common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock)?;
         let capabilities = Capabilities {
             max_attachment_bytes: settings.max_attachment_bytes.0,
             max_subject: MAX_SUBJECT,
@@ -107,18 +108,15 @@ impl TicketApi for Paradarum {
 
     async fn create(&self, account: &Access, ticket: &NewTicket, _: Files) -> Result<Created, ApiError> {
         let body = NewTicketBody {
-            subject: &subject_line(&ticket.subject),
+            subject: &single_line(&ticket.subject, MAX_SUBJECT),
             description: &ticket.text,
             topic: ticket.topic_or_department().and_then(|topic| self.topic(topic)),
             property_id: ticket.property.as_deref().map(property_id).transpose()?,
         };
         let request = self.on_account(Method::POST, CREATE, account)?.json(&body);
         let (made, _) = self.ask(Call::Write, About::Account, request).await?;
-        let made = made.made().ok_or_else(|| ApiError::Unknown {
-            may_still_run: false,
-            after: None,
-            reason: "the ticket was opened, but the answer does not say its id".to_owned(),
-        })?;
+        let made =
+            made.made().ok_or_else(|| not_understood("the answer does not say the id of the new ticket"))?;
         Ok(Created { ticket: TicketId::new(made), message: None })
     }
 
@@ -215,7 +213,7 @@ impl TicketApi for Paradarum {
         ticket: &TicketId,
         attachment: &AttachmentId,
     ) -> Result<ByteStream, ApiError> {
-        let path = DOWNLOAD.replace("{file}", plain(attachment.as_str())?);
+        let path = DOWNLOAD.replace("{file}", request::plain_id(attachment.as_str())?);
         let request = self.on_ticket(Method::GET, &path, account, ticket)?;
         let request = request.timeout(self.common.transfer_timeout);
         let most = self.common.max_download_bytes;
@@ -234,7 +232,7 @@ impl TicketApi for Paradarum {
     }
 
     async fn find_by_marker(&self, account: &Access, look: Look<'_>) -> Result<Found, ApiError> {
-        let subject = |subject: &str| subject_line(subject);
+        let subject = |subject: &str| single_line(subject, MAX_SUBJECT);
         look::for_marker(self, account, look, subject, self.common.max_pages).await
     }
 
@@ -285,7 +283,7 @@ impl Paradarum {
         account: &Access,
         ticket: &TicketId,
     ) -> Result<RequestBuilder, ApiError> {
-        self.on_account(method, &path.replace("{id}", plain(ticket.as_str())?), account)
+        self.on_account(method, &path.replace("{id}", request::plain_id(ticket.as_str())?), account)
     }
 
     fn on_account(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
@@ -293,15 +291,9 @@ impl Paradarum {
     }
 
     fn request(&self, method: Method, path: &str, account: &Access) -> Result<RequestBuilder, ApiError> {
-        let key = account.key.as_ref().or(self.common.key.as_ref());
-        let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
-        let value = format!("{}{}", self.settings.auth_prefix, key.expose());
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| ApiError::Unauthorized("the key holds what no header can".to_owned()))?;
-        value.set_sensitive(true);
-        let mut url = self.common.base_url.clone();
-        let path = format!("{}{path}", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        let key = request::key(&self.common, account)?;
+        let value = request::secret_value(&format!("{}{}", self.settings.auth_prefix, key.expose()))?;
+        let url = request::address(&self.common, path);
         Ok(self.calls.client().request(method, url).header(self.auth_header.clone(), value))
     }
 
@@ -353,29 +345,6 @@ fn is_last(list: &Envelope, page: u32, rows: usize) -> bool {
     rows == 0 || list.total_pages().is_some_and(|pages| i64::from(page) >= pages)
 }
 
-fn undecodable(what: &str) -> ApiError {
-    ApiError::Retry { after: None, reason: what.to_owned() }
-}
-
-/// An id as it may stand in a path.
-fn plain(id: &str) -> Result<&str, ApiError> {
-    let plain =
-        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    plain.then_some(id).ok_or_else(|| ApiError::NotFound(format!("no id of this ticket system: {id:?}")))
-}
-
 fn property_id(property: &str) -> Result<i64, ApiError> {
     property.parse().map_err(|_| ApiError::Refused(format!("there is no property {property}")))
-}
-
-/// One line of at most 200 UTF-16 units.
-fn subject_line(subject: &str) -> String {
-    let line = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut units = 0;
-    line.chars()
-        .take_while(|c| {
-            units += c.len_utf16();
-            units <= MAX_SUBJECT
-        })
-        .collect()
 }

@@ -123,3 +123,74 @@ fn an_envelope_says_yes_no_or_nothing() {
     assert!(envelope(json!({"data": {"id": 1}})).is_success());
     assert!(Envelope::read(Some(json!("ok"))).is_none());
 }
+
+#[test]
+fn what_is_null_empty_or_missing_is_nothing() {
+    for none in [json!(null), json!([]), json!({}), json!([[]]), json!([null]), json!("")] {
+        let ticket = read(json!({
+            "id": 1, "subject": null, "description": null, "createdAt": null,
+            "messages": none, "attachments": none,
+        }));
+        assert!(ticket.messages.is_empty() && ticket.attachments.is_empty(), "{none}");
+        assert_eq!((ticket.subject.as_str(), ticket.text.as_str(), ticket.created), ("", "", None));
+    }
+    let bare = read(json!({"id": "1"}));
+    assert!(!bare.shows_messages && bare.messages.is_empty() && bare.status == TicketStatus::Other);
+    let message =
+        json!({"id": 2, "message": null, "isStaff": "true", "createdAt": null, "attachments": [[]]});
+    let ticket = read(json!({"id": 1, "messages": [message]}));
+    assert_eq!((ticket.messages[0].by, ticket.messages[0].text.as_str()), (Author::Staff, ""));
+}
+
+#[test]
+fn the_staff_flag_is_a_boolean_a_number_or_a_string() {
+    for (said, by) in [
+        (json!(true), Author::Staff),
+        (json!(1), Author::Staff),
+        (json!("1"), Author::Staff),
+        (json!("True"), Author::Staff),
+        (json!(false), Author::Customer),
+        (json!(0), Author::Customer),
+        (json!("false"), Author::Customer),
+        (json!(null), Author::Unsaid),
+        (json!("perhaps"), Author::Unsaid),
+    ] {
+        let ticket = read(json!({"id": 1, "messages": [{"id": 2, "message": "x", "isStaff": said}]}));
+        assert_eq!(ticket.messages[0].by, by, "{said}");
+    }
+}
+
+#[test]
+fn lists_are_told_from_what_is_none() {
+    let rows = |data| {
+        Envelope::read(Some(json!({"succeeded": true, "data": data}))).unwrap().rows().map(|r| r.len())
+    };
+    for (data, expected) in [
+        (json!([]), Some(0)),
+        (json!([[]]), Some(0)),
+        (json!(null), Some(0)),
+        (json!({}), Some(0)),
+        (json!({"id": 1}), Some(1)),
+        (json!([{"id": 1}, {"id": "2"}]), Some(2)),
+        (json!("none"), None),
+        (json!(7), None),
+    ] {
+        assert_eq!(rows(data.clone()), expected, "{data}");
+    }
+    let pages = |value| Envelope::read(Some(json!({"data": [], "totalPages": value}))).unwrap().total_pages();
+    assert_eq!([pages(json!(3)), pages(json!("3"))], [Some(3); 2]);
+    assert_eq!([pages(json!(0)), pages(json!(null)), pages(json!("many"))], [None; 3]);
+    assert!(wire::line(&json!({"subject": "no id"}), &settings()).is_none());
+}
+
+#[test]
+fn a_refusal_without_words_is_one_all_the_same() {
+    for message in [json!(null), json!(""), json!("  "), json!(7)] {
+        let envelope = Envelope::read(Some(json!({"succeeded": false, "message": message}))).unwrap();
+        assert_eq!(envelope.refusal().as_deref(), Some("no reason given"), "{message}");
+    }
+    assert!(Envelope::read(Some(json!({"succeeded": "false"}))).unwrap().refusal().is_some());
+    for none in [None, Some(json!([])), Some(json!(null)), Some(json!("<html>"))] {
+        assert!(Envelope::read(none).is_none());
+    }
+}

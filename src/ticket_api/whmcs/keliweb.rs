@@ -17,18 +17,18 @@ use super::departments::Departments;
 use super::inline::Inline;
 use super::tokens::{Bearer, Tokens, User};
 use super::wire;
-use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number, undecodable};
+use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{BodyForm, ClientIdMode, Keliweb as Own, Profile};
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
-use crate::ticket_api::answers::{Answer, Call};
+use crate::ticket_api::answers::{Answer, Call, undecodable};
 use crate::ticket_api::calls::Calls;
 use crate::ticket_api::common::{Common, SetUpError};
 use crate::ticket_api::{
     Access, ApiError, Capabilities, Catalog, Created, Files, Found, Look, LookIn, NewReply, NewTicket,
-    PageMark, Scope, Ticket, TicketApi, TicketPage, look,
+    PageMark, Scope, Ticket, TicketApi, TicketPage, look, request,
 };
 
 /// The façade with all users that are spoken for there.
@@ -48,8 +48,7 @@ impl Keliweb {
         clock: Clock,
     ) -> Result<Self, SetUpError> {
         let Profile::Keliweb(own) = settings.profile.clone() else { return Err(SetUpError::Profile) };
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock.clone(), common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock.clone())?;
         let tokens = Tokens::new(token_dir, common.name.clone(), clock);
         let mut desk = Desk::new(common, settings, calls, false);
         desk.capabilities.list = own.list_path.is_some();
@@ -112,28 +111,11 @@ impl TicketApi for Keliweb {
     ) -> Result<TicketPage, ApiError> {
         let list = self.own.list_path.as_deref().ok_or(ApiError::Unsupported("listing tickets"))?;
         let client = self.client(account)?;
-        let mut reached = Reached::read(from);
-        // A page on which nothing is this client's does not end the list.
-        for _ in 0..self.desk.common.max_pages {
-            let mut fields = vec![
-                ("limitstart", reached.start.to_string()),
-                ("limitnum", self.desk.settings.page_size.to_string()),
-            ];
-            if let Client::Number(number) = client {
-                fields.push(("clientid", number.to_string()));
-            }
-            let (body, server_date) = self.call(Call::Read, list, account, fields, None).await?;
-            let page = wire::page(&body, &self.desk.settings, |row| client.owns(row)).map_err(undecodable)?;
-            let next = reached.after(&page, 1);
-            match next {
-                Some(next) if page.tickets.is_empty() => reached = next,
-                _ => {
-                    let next = next.map(Reached::mark);
-                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
-                }
-            }
-        }
-        Err(undecodable(&format!("the list has more than {} pages", self.desk.common.max_pages)))
+        let fetch = |reached: Reached| {
+            let fields = self.desk.listing(&client, reached.start);
+            self.call(Call::Read, list, account, fields, None)
+        };
+        self.desk.next_page(&client, 1, from, fetch).await
     }
 
     async fn download(&self, _: &Access, _: &TicketId, _: &AttachmentId) -> Result<ByteStream, ApiError> {
@@ -265,9 +247,7 @@ impl Keliweb {
         if let Some(password) = &account.key {
             return Ok(User { name: &account.remote, password });
         }
-        let password = self.desk.common.key.as_ref();
-        let password = password.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
-        Ok(User { name: &self.own.user, password })
+        Ok(User { name: &self.own.user, password: request::key(&self.desk.common, account)? })
     }
 
     /// An account that logs in itself needs no number.

@@ -23,14 +23,17 @@ use url::form_urlencoded::Serializer;
 pub use keliweb::Keliweb;
 pub use native::Native;
 
+use super::answers::{not_understood, undecodable};
 use super::calls::Calls;
 use super::common::Common;
+use super::request::no_such_id;
 use super::{
     Access, ApiError, Attachments, Capabilities, Close, Files, Guest, NewReply, NewTicket, PageMark, Reopen,
-    Ticket, TicketId, Timestamp, Upload, upload,
+    Ticket, TicketId, TicketPage, Timestamp, Upload, upload,
 };
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, PRIORITIES};
+use crate::text::subject::single_line;
 use inline::Inline;
 
 /// Bytes read of an answer; a detail holds a whole conversation.
@@ -119,6 +122,44 @@ impl Desk {
         Ok(fields)
     }
 
+    /// The fields of a list from here on.
+    fn listing(&self, client: &Client, start: usize) -> Fields {
+        let mut fields =
+            vec![("limitstart", start.to_string()), ("limitnum", self.settings.page_size.to_string())];
+        if let Client::Number(number) = client {
+            fields.push(("clientid", number.to_string()));
+        }
+        fields
+    }
+
+    /// The next page that has something of this client's: one without does not end the list. `fetch` asks for
+    /// one page.
+    async fn next_page<F>(
+        &self,
+        client: &Client,
+        statuses: usize,
+        from: Option<&PageMark>,
+        fetch: impl Fn(Reached) -> F,
+    ) -> Result<TicketPage, ApiError>
+    where
+        F: Future<Output = Result<(Value, Option<Timestamp>), ApiError>>,
+    {
+        let mut reached = Reached::read(from);
+        for _ in 0..self.common.max_pages {
+            let (body, server_date) = fetch(reached).await?;
+            let page = wire::page(&body, &self.settings, |row| client.owns(row)).map_err(undecodable)?;
+            let next = reached.after(&page, statuses);
+            match next {
+                Some(next) if page.tickets.is_empty() => reached = next,
+                _ => {
+                    let next = next.map(Reached::mark);
+                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
+                }
+            }
+        }
+        Err(undecodable(&format!("the list has more than {} pages", self.common.max_pages)))
+    }
+
     fn mark(&self, fields: &mut Fields) {
         if self.settings.markdown {
             fields.push(("markdown", "true".to_owned()));
@@ -127,14 +168,7 @@ impl Desk {
 
     /// One line, cut at the limit.
     fn subject(&self, subject: &str) -> String {
-        let line = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut units = 0;
-        line.chars()
-            .take_while(|c| {
-                units += c.len_utf16();
-                units <= self.settings.subject_max
-            })
-            .collect()
+        single_line(subject, self.settings.subject_max)
     }
 
     /// The files that this desk takes, ready to be sent. One of a kind that it would drop is left out here.
@@ -255,19 +289,9 @@ fn about(property: &str) -> Result<(&'static str, String), ApiError> {
 
 fn ticket_number(ticket: &TicketId) -> Result<String, ApiError> {
     let number = ticket.as_str().parse::<u64>();
-    let number = number
-        .map_err(|_| ApiError::NotFound(format!("no id of this ticket system: {:?}", ticket.as_str())))?;
-    Ok(number.to_string())
+    number.map(|number| number.to_string()).map_err(|_| no_such_id(ticket.as_str()))
 }
 
 fn opened_without_id() -> ApiError {
-    ApiError::Unknown {
-        may_still_run: false,
-        after: None,
-        reason: "the ticket was opened, but the answer does not say its id".to_owned(),
-    }
-}
-
-fn undecodable(what: &str) -> ApiError {
-    ApiError::Retry { after: None, reason: what.to_owned() }
+    not_understood("the answer does not say the id of the new ticket")
 }

@@ -14,19 +14,19 @@ use url::Url;
 use super::departments::Departments;
 use super::file_answer::{self, FileAnswer};
 use super::wire::{self, FileAddress};
-use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number, undecodable};
+use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, Native as Own, Profile};
 use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
-use crate::ticket_api::answers::Call;
+use crate::ticket_api::answers::{Call, undecodable};
 use crate::ticket_api::calls::Calls;
 use crate::ticket_api::common::{Common, SetUpError};
 use crate::ticket_api::decoding::id;
 use crate::ticket_api::{
     Access, ApiError, Capabilities, Catalog, Created, Files, Found, Look, NewReply, NewTicket, PageMark,
-    Scope, Ticket, TicketApi, TicketPage, look, upload,
+    Scope, Ticket, TicketApi, TicketPage, look, request, upload,
 };
 
 const API: &str = "/includes/api.php";
@@ -48,8 +48,7 @@ impl Native {
         clock: Clock,
     ) -> Result<Self, SetUpError> {
         let Profile::Native(own) = settings.profile.clone() else { return Err(SetUpError::Profile) };
-        let (rate, connections) = (common.max_calls_per_second, common.connections);
-        let calls = Calls::new(tls, clock, common.call_timeout, rate, connections)?;
+        let calls = Calls::new(&common, tls, clock)?;
         let mut url = common.base_url.clone();
         if !url.path().ends_with(".php") {
             url.set_path(&format!("{}{API}", url.path().trim_end_matches('/')));
@@ -160,24 +159,13 @@ impl TicketApi for Native {
             Scope::Active => self.own.active_status.iter().map(|status| Some(status.as_str())).collect(),
             Scope::All => vec![None],
         };
-        let mut reached = Reached::read(from);
-        // A page on which nothing is this client's does not end the list.
-        for _ in 0..self.desk.common.max_pages {
+        let (theirs, statuses) = (&client, &statuses);
+        let fetch = |reached: Reached| {
             let status = statuses.get(reached.status).copied().flatten();
-            let fields = self.listing(&client, status, reached.start);
-            let (body, server_date) =
-                self.call(Call::Read, "GetTickets", account, fields, Files::None).await?;
-            let page = wire::page(&body, &self.desk.settings, |row| client.owns(row)).map_err(undecodable)?;
-            let next = reached.after(&page, statuses.len());
-            match next {
-                Some(next) if page.tickets.is_empty() => reached = next,
-                _ => {
-                    let next = next.map(Reached::mark);
-                    return Ok(TicketPage { tickets: page.tickets, next, server_date });
-                }
-            }
-        }
-        Err(undecodable(&format!("the list has more than {} pages", self.desk.common.max_pages)))
+            let fields = self.listing(theirs, status, reached.start);
+            self.call(Call::Read, "GetTickets", account, fields, Files::None)
+        };
+        self.desk.next_page(theirs, statuses.len(), from, fetch).await
     }
 
     async fn download(
@@ -186,8 +174,10 @@ impl TicketApi for Native {
         ticket: &TicketId,
         attachment: &AttachmentId,
     ) -> Result<ByteStream, ApiError> {
+        // The API's user may have any client's files: only the ticket tells whose they are.
+        let files = self.ticket(account, ticket).await?.attachments;
         let address = FileAddress::parse(attachment)
-            .filter(|file| file.kind != "ticket" || file.related.to_string() == ticket.as_str())
+            .filter(|_| files.iter().any(|file| file.id == *attachment))
             .ok_or_else(|| ApiError::NotFound("no file of this ticket".to_owned()))?;
         let fields = vec![
             ("relatedid", address.related.to_string()),
@@ -276,17 +266,12 @@ impl Native {
             let own = key.expose().split_once(':');
             return Ok(own.unwrap_or((self.own.identifier.as_str(), key.expose())));
         }
-        let key = self.desk.common.key.as_ref();
-        let key = key.ok_or_else(|| ApiError::Unauthorized("no key is configured".to_owned()))?;
+        let key = request::key(&self.desk.common, account)?;
         Ok((self.own.identifier.as_str(), key.expose()))
     }
 
     fn listing(&self, client: &Client, status: Option<&str>, start: usize) -> Fields {
-        let mut fields =
-            vec![("limitstart", start.to_string()), ("limitnum", self.desk.settings.page_size.to_string())];
-        if let Client::Number(number) = client {
-            fields.push(("clientid", number.to_string()));
-        }
+        let mut fields = self.desk.listing(client, start);
         fields.extend(status.map(|status| ("status", status.to_owned())));
         self.of_every_department(&mut fields);
         fields

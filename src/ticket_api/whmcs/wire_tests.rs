@@ -9,8 +9,9 @@ use super::{Client, Reached, about};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{Native, Profile, StaffRule};
 use crate::model::conversation::TicketStatus;
-use crate::model::ids::{AttachmentId, TicketMessageId};
+use crate::model::ids::{AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::Timestamp;
+use crate::ticket_api::answers::{Answer, Call};
 use crate::ticket_api::{ApiError, Author, PageMark, Ticket};
 
 fn settings() -> Settings {
@@ -240,4 +241,58 @@ fn an_answer_without_a_file_says_why() {
     let invalid = no_file(r#"{"result":"error","message":"Invalid Type"}"#);
     assert!(matches!(invalid, ApiError::Refused(_)), "{invalid:?}");
     assert!(matches!(no_file("<html>"), ApiError::Retry { .. }));
+}
+
+#[test]
+fn what_is_null_or_missing_is_nothing() {
+    let body = json!({"result": "success", "ticketid": 1, "subject": null, "status": null, "date": null,
+        "lastreply": null, "userid": null,
+        "replies": {"reply": {"replyid": "2", "message": null, "admin": null, "date": null, "name": null,
+            "attachment": null, "attachments": null, "attachments_removed": null}}});
+    let ticket = read(&body);
+    assert_eq!((ticket.subject.as_str(), ticket.status, ticket.created), ("", TicketStatus::Other, None));
+    assert_eq!((ticket.messages[0].by, ticket.messages[0].text.as_str()), (Author::Customer, ""));
+    assert!(ticket.attachments.is_empty() && ticket.change.is_none());
+    assert_eq!(read(&json!({"ticketid": "7"})).ticket.as_str(), "7");
+    assert_eq!(wire::made(&json!({"result": "success", "id": 7})), Some(TicketId::new("7")));
+    assert_eq!(wire::made(&json!({"result": "success", "id": null})), None);
+}
+
+#[test]
+fn results_count_before_the_status_and_without_words() {
+    let word = |status: u16, body: &str| {
+        let response = axum::http::Response::builder().status(status).body(body.to_owned()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(Answer::read(reqwest::Response::from(response), 1 << 16));
+        match wire::opened(Call::Write, &answer) {
+            Ok(_) => "success",
+            Err(ApiError::Refused(_)) => "refused",
+            Err(ApiError::NotFound(_)) => "not found",
+            Err(ApiError::Unauthorized(_)) => "unauthorized",
+            Err(ApiError::Retry { .. }) => "retry",
+            Err(ApiError::Unknown { .. }) => "unknown",
+            Err(ApiError::Locked(_) | ApiError::Unsupported(_)) => "never by an answer alone",
+        }
+    };
+    for (status, body, expected) in [
+        (200, r#"{"result":"success"}"#, "success"),
+        (200, r#"{"result":"SUCCESS"}"#, "success"),
+        (200, r#"{"result":"error","message":"Ticket ID Not Found"}"#, "not found"),
+        (404, r#"{"result":"error","message":"Ticket ID not found"}"#, "not found"),
+        (400, r#"{"result":"error","message":"Message is required"}"#, "refused"),
+        (200, r#"{"result":"error","message":"Client ID Not Found"}"#, "unauthorized"),
+        (403, r#"{"result":"error","message":"Invalid IP 192.0.2.1"}"#, "unauthorized"),
+        (200, r#"{"result":"error","message":"Unable to generate ticket number"}"#, "retry"),
+        (200, r#"{"result":"error"}"#, "refused"),
+        (200, r#"{"result":"error","message":null}"#, "refused"),
+        (500, r#"{"result":"error","message":"Message is required"}"#, "unknown"),
+        (200, r#"{"id":"1"}"#, "unknown"),
+        (200, "[]", "unknown"),
+        (200, "", "unknown"),
+        (200, "<html></html>", "unknown"),
+        (404, "<html></html>", "retry"),
+        (403, "", "unauthorized"),
+    ] {
+        assert_eq!(word(status, body), expected, "{status} {body}");
+    }
 }
