@@ -2,6 +2,7 @@
 
 use crate::{
     bridge::{
+        files_message::{rounds, stage},
         filing::Work,
         receipts,
         steps::{self, Interrupted, Standing},
@@ -159,7 +160,7 @@ impl Work<'_> {
         let message = done(Step::Files);
         let left_out = files.iter().zip(0..).filter_map(|(file, number)| {
             let left = |step| done(step).and_then(|remote| uploads::left(file, &remote));
-            let own = left(Step::Stage(number)).or_else(|| left(Step::StageAgain(number)));
+            let own = rounds().find_map(|round| left(stage(round, number)));
             own.or_else(|| uploads::left(file, message.as_ref()?))
         });
         left_out.collect()

@@ -3,6 +3,7 @@
 use crate::{
     bridge::{
         files_ahead::not_kept,
+        files_message::{message_of, rounds},
         filing::Work,
         steps::{self, Interrupted, Standing},
     },
@@ -10,7 +11,7 @@ use crate::{
         attachment::Attachment,
         ids::{TicketId, TicketMessageId},
         inbound::LeftOut,
-        job::{Remote, Step},
+        job::Remote,
     },
     runtime::clock::Timestamp,
     store::Claim,
@@ -51,12 +52,12 @@ impl Work<'_> {
         if sent.is_empty() || self.found_again || !api.port.capabilities().drops_files {
             return Ok(Vec::new());
         }
-        let own = |step| match steps::standing(bridge, claim, &step) {
+        let own = |round| match steps::standing(bridge, claim, &message_of(round)) {
             Standing::Done(Remote::Message(message)) => message,
             _ => None,
         };
-        let behind = [own(Step::Files), own(Step::FilesAgain)];
-        let messages: Vec<_> = behind.iter().flatten().chain(message).collect();
+        let behind: Vec<_> = rounds().filter_map(own).collect();
+        let messages: Vec<_> = behind.iter().chain(message).collect();
         let detail = api.port.ticket(&self.access, ticket);
         let detail = match steps::read(bridge, &self.conversation, detail).await {
             Ok(detail) => detail,

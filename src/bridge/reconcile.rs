@@ -28,7 +28,10 @@ pub fn markers(bridge: &Bridge, filing: &Filing) -> Vec<Marker> {
 /// The marker of the message that this step makes for files.
 pub fn marker_of_files(bridge: &Bridge, filing: &Filing, step: &Step) -> Option<Marker> {
     let first = filing.messages.first()?;
-    let which = if *step == Step::FilesAgain { "files-again" } else { "files" };
+    let which = match step {
+        Step::FilesAgain { round } => format!("files-again/{round}"),
+        _ => "files".to_owned(),
+    };
     Some(Marker::of(&bridge.secret, &format!("{}/{which}", first.inbound.identity.key)))
 }
 

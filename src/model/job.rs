@@ -166,10 +166,15 @@ pub enum Step {
     Stage(u32),
     /// The message that names a new ticket's files, where files need their ticket.
     Files,
-    /// The n-th file once more, where the ticket shows that it did not arrive …
-    StageAgain(u32),
-    /// … and the message that takes along what was brought once more.
-    FilesAgain,
+    /// The n-th file once more, in the first round or a later one, as the ticket does not show it …
+    StageAgain {
+        round: u8,
+        file: u32,
+    },
+    /// … and the message that takes along what this round brought.
+    FilesAgain {
+        round: u8,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -333,8 +333,8 @@ pub(super) fn step_key(job: JobId, step: &Step) -> Vec<u8> {
         Step::Mail => (7, 0),
         Step::Stage(number) => (8, *number),
         Step::Files => (9, 0),
-        Step::StageAgain(number) => (10, *number),
-        Step::FilesAgain => (11, 0),
+        Step::StageAgain { round, file } => (10, u32::from(*round) << 24 | file & 0x00ff_ffff),
+        Step::FilesAgain { round } => (11, u32::from(*round)),
     };
     let mut key = job.0.to_be_bytes().to_vec();
     key.push(kind);
