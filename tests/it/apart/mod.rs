@@ -18,6 +18,9 @@ use crossing::{ACCOUNTS, Crossing, Side};
 use matter::Words;
 use traces::{Traces, own_secret};
 
+/// The default of a ticket API's `connections`.
+const CONNECTIONS: usize = 8;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn paradarum_and_i3d_keep_four_accounts_apart() {
     stays_apart([Dialect::Paradarum, Dialect::I3d]).await;
@@ -46,6 +49,31 @@ async fn while_hostup_hangs_whmcs_is_served_and_a_revoked_key_stops_its_account_
 #[tokio::test(flavor = "multi_thread")]
 async fn while_paradarum_hangs_keliweb_is_served_and_a_revoked_key_stops_its_account_alone() {
     trouble_stays_where_it_is([Dialect::Paradarum, Dialect::Keliweb]).await;
+}
+
+/// More lanes wait for the desk that hangs than the bridge works on at one time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_before_a_desk_that_hangs_does_not_stand_in_the_way_of_another() {
+    let crossing = Crossing::open([Dialect::Paradarum, Dialect::I3d], "api_call = \"20s\"").await;
+    let ([hanging, well], [[crowded, _], [other, _]]) = (&crossing.sides, ACCOUNTS);
+    let person = crossing.chat_of(other).await;
+    hanging.desk.faults().rate(&[Fault::HoldBefore(Duration::from_secs(600))], 1.0, 1);
+    let penpal = crossing.penpal_of(crowded);
+    for number in 0..100 {
+        let letter = penpal.letter(&format!("Matter {number}"), &format!("This is the {number}. of many."));
+        penpal.sends(letter).await.unwrap();
+    }
+    while crossing.queue().await["live"].as_u64() < Some(100) {}
+    let words = Words::of(other, "chat");
+    person.says(&words.question);
+    crossing.until(&words.question, || well.shows(&words.question)).await;
+    // A call that is given up makes room for the next, so that more than its connections would have come.
+    let called = hanging.desk.faults().counts().total();
+    assert!(called <= CONNECTIONS, "it was filed only after {called} calls to the desk that hangs");
+
+    hanging.desk.faults().stop();
+    let all = || (hanging.desk.tickets(crowded.id).len() == 100).then_some(());
+    crossing.until("the crowd is filed, too", all).await;
 }
 
 // === each to its own ===
@@ -96,6 +124,7 @@ fn requests_are_of_one_account(side: &Side, crossing: &Crossing, traces: &Traces
     let own = side.accounts.map(|account| account.name);
     let secrets = crossing.sides.iter().filter(|other| !std::ptr::eq(*other, side)).filter_map(own_secret);
     let others_secrets: Vec<String> = secrets.collect();
+    let mut of_account = own.map(|name| (name, 0));
     for heard in side.tap.heard() {
         let (keys, all) = (traces.keys_in(&heard.carried), traces.all_in(&heard.carried));
         let is_one = all.len() <= 1 && all.iter().all(|name| own.contains(name));
@@ -108,7 +137,11 @@ fn requests_are_of_one_account(side: &Side, crossing: &Crossing, traces: &Traces
         assert!(credential, "{} bears the keys of {keys:?}:\n{}", heard.line, heard.carried);
         let strange = others_secrets.iter().any(|secret| heard.carried.contains(secret));
         assert!(!strange, "{} bears the other API's secret:\n{}", heard.line, heard.carried);
+        let named = of_account.iter_mut().filter(|(name, _)| all.contains(name));
+        named.for_each(|(_, requests)| *requests += 1);
     }
+    // Two tickets of each were opened and replied to, at the least.
+    assert!(of_account.iter().all(|(_, requests)| *requests >= 4), "{of_account:?}");
 }
 
 /// By the desk's own word: the key's account, the one that is named, and the ticket's are the same.
