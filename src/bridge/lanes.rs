@@ -1,4 +1,5 @@
 //! The scheduler: one job at a time per lane, lanes side by side, bounded; a panic ends the job, not the bridge.
+//! No ticket API takes more than its share of the places.
 
 use std::{
     collections::HashMap,
@@ -16,6 +17,7 @@ use crate::{
         control, damaged, delivery, filing,
         gather::{self, Gather, Waiting},
         outcome::{self, Outcome},
+        shares::Shares,
     },
     model::job::{Job, Lane, Progress, Task, Why},
     runtime::{clock::Timestamp, shutdown::Shutdown, tasks::panic_text},
@@ -29,20 +31,23 @@ const REMEMBERED: usize = 10_000;
 pub async fn run(bridge: Bridge, shutdown: Shutdown) {
     let side_by_side = usize::try_from(bridge.limits.jobs_in_memory).unwrap_or(usize::MAX >> 4);
     let permits = Arc::new(Semaphore::new(side_by_side.max(1)));
+    let mut shares = Shares::new(side_by_side, bridge.apis.keys());
     let recent = Arc::new(Recent::default());
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         while running.try_join_next().is_some() {}
+        shares.call_in();
         let claims = bridge.store.claim(permits.available_permits());
         for claim in claims {
             let Ok(permit) = permits.clone().try_acquire_owned() else {
                 bridge.store.release(claim);
                 continue;
             };
+            let Some((claim, place)) = shares.admit(&bridge, claim) else { continue };
             let (bridge, recent) = (bridge.clone(), recent.clone());
             running.spawn(async move {
                 turn(&bridge, &recent, claim).await;
-                drop(permit);
+                drop((place, permit));
             });
         }
         let room = permits.available_permits() > 0;

@@ -50,6 +50,7 @@ pub mod recipients;
 pub mod reconcile;
 pub mod reopening;
 pub mod sending;
+mod shares;
 pub mod sources;
 pub mod staff_files;
 pub mod staff_watch;

@@ -164,7 +164,8 @@ settings! {
         // What is held.
         /// Bytes of mail that are parsed at one time, all mailboxes together.
         bytes_in_flight: ByteSize = ByteSize::mib(64),
-        /// Jobs that are worked on at one time.
+        /// Jobs that are worked on at one time. Messages to one ticket system take an equal share of them at
+        /// most: half with one system, a third with two.
         jobs_in_memory: u32 = 64,
         /// When the spool is full, mail stays on its server and updates with Telegram.
         spool_bytes: ByteSize = ByteSize::mb(10_000),

@@ -53,6 +53,7 @@ use change::Change;
 use committer::{Committer, Request, Shared};
 use opening::{Files, Opened};
 use queue::Hold;
+pub use queue::Kept;
 use rows::{Health, Lost, Summary};
 use tree::Db;
 

@@ -29,6 +29,14 @@ pub(super) struct Hold {
     shared: Arc<Shared>,
     lane: Lane,
     pub(super) fence: u64,
+    /// Nothing was done under it.
+    untouched: bool,
+}
+
+/// A lane that is kept from being claimed, with nothing else of it in memory. Dropped, it is due as before.
+#[derive(Debug)]
+pub struct Kept {
+    _hold: Hold,
 }
 
 /// What an operation must know of its claim.
@@ -42,8 +50,8 @@ pub(super) struct Ticket {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let now = self.shared.clock.now();
-        self.shared.lanes().give_back(&self.lane, self.fence, now);
+        let last = if self.untouched { Timestamp::EPOCH } else { self.shared.clock.now() };
+        self.shared.lanes().give_back(&self.lane, self.fence, last);
         self.shared.due.notify_waiters();
     }
 }
@@ -63,7 +71,7 @@ impl Store {
         while claims.len() < most {
             let fence = shared.next_fence();
             let Some(held) = shared.lanes().take_due(now, fence, MOST_JOBS) else { break };
-            let hold = Hold { shared: shared.clone(), lane: held.lane.clone(), fence };
+            let hold = Hold { shared: shared.clone(), lane: held.lane.clone(), fence, untouched: false };
             match self.read_claim(&held) {
                 Ok((jobs, steps, resumes)) => {
                     claims.push(Claim { lane: held.lane, jobs, steps, resumes, hold, damaged: None });
@@ -215,6 +223,13 @@ impl Store {
     /// Gives the lane back as it was.
     pub fn release(&self, claim: Claim) {
         drop(claim);
+    }
+
+    /// Keeps a claimed lane, nothing of which was done, for later.
+    pub fn keep(&self, claim: Claim) -> Kept {
+        let Claim { mut hold, .. } = claim;
+        hold.untouched = true;
+        Kept { _hold: hold }
     }
 
     async fn set_aside(

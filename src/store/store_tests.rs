@@ -263,6 +263,25 @@ async fn a_claim_that_is_dropped_or_released_gives_its_lane_back() {
 }
 
 #[tokio::test]
+async fn a_kept_lane_is_nobodys_until_it_is_let_go_and_then_as_it_was() {
+    let town = Town::new();
+    let store = town.store();
+    store.enqueue(vec![job(1, "a")], vec![]).await.unwrap();
+    let mut claim = town.claim();
+    store.begin_step(&mut claim, Step::Create).await.unwrap();
+    drop(claim);
+    let ended = |claim: &Claim| claim.steps[0].state.clone();
+    let claim = town.claim();
+    let before = ended(&claim);
+    let kept = store.keep(claim);
+    assert!(store.claim(9).is_empty());
+    town.clock.advance(Duration::from_secs(60));
+    drop(kept);
+    let claim = town.claim();
+    assert_eq!((keys(&claim), ended(&claim)), (vec!["a"], before));
+}
+
+#[tokio::test]
 async fn a_postponed_head_holds_its_lane_until_its_time() {
     let mut town = Town::new();
     let store = town.store();

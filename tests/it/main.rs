@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per journey.
 #![cfg(test)] // Already so; it tells clippy that helpers here are tests, too.
 
+mod apart;
 mod backfill;
 mod bad_input;
 mod check;

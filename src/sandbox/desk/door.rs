@@ -91,6 +91,7 @@ fn attend(ledger: &Ledger, door: Door, asked: &Asked, too_much: Option<StatusCod
         name: (door.name)(asked),
         request: format!("{} {}", asked.method, asked.uri),
         account: None,
+        names: None,
         ticket: None,
         status: 0,
         at: now,

@@ -20,6 +20,8 @@ pub struct Call {
     pub request: String,
     /// Whose key it bore, if it is one of ours.
     pub account: Option<i64>,
+    /// The account that it names beside its key: Paradarum's `accountId`, WHMCS's `clientid`.
+    pub names: Option<i64>,
     /// The ticket in its path, or the one that it created.
     pub ticket: Option<TicketId>,
     /// The HTTP status of the answer.

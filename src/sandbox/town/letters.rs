@@ -67,7 +67,8 @@ pub struct Letters {
 // === impl Penpal ===
 
 impl Penpal {
-    pub(super) fn new(post: PostOffice, address: &str, support: &str, mail_server: &str) -> Self {
+    /// Writes from this address to support's, whose server is known by that name.
+    pub fn new(post: PostOffice, address: &str, support: &str, mail_server: &str) -> Self {
         let [address, support, mail_server] = [address, support, mail_server].map(str::to_owned);
         Self { post, address, support, mail_server }
     }

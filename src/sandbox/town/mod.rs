@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use belongings::{INVOICE_PDF, SETTINGS_PDF, TERMINAL_PHOTO};
+pub use config::{Servers, TicketSystem};
 pub use folder::Folder;
 pub use letters::{Letter, LetterError, LetterFile, Letters, Penpal, threads};
 
@@ -28,6 +29,7 @@ pub const HARBOUR: Account = Account {
     title: "Harbour Coffee",
     id: 123,
     key: "pdm_Q7m4x!Rt2vZk9sWd3hLp6nBy8cFg",
+    domain: "harbour.example",
 };
 
 /// The customer by mail, and his.
@@ -37,6 +39,7 @@ pub const NORDLICHT: Account = Account {
     title: "Nordlicht Books",
     id: 124,
     key: "pdm_b5Tq#8Xw2mKr7zVn4cHs9jLd3pGy",
+    domain: "nordlicht.example",
 };
 
 /// Where customers write to by mail, and whose verdict about a sender counts there.
@@ -55,6 +58,8 @@ pub struct Account {
     pub title: &'static str,
     pub id: i64,
     pub key: &'static str,
+    /// Whose mail is this account's.
+    pub domain: &'static str,
 }
 
 /// What a town is to be made of.
@@ -121,13 +126,12 @@ impl Town {
         let post = PostOffice::open(folder.path())?;
         let jonas = Penpal::new(post.clone(), JONAS, SUPPORT, MAIL_SERVER);
         let http = free_address()?;
-        let config = config::Servers {
-            telegram_url: telegram.base_url(),
-            telegram_token: telegram.token(),
-            admin_chat: group.id(),
-            desk: desk.clone(),
-            maildir: post.maildir().to_owned(),
-            outbox: post.outbox().to_owned(),
+        let accounts = vec![HARBOUR, NORDLICHT];
+        let config = Servers {
+            telegram: telegram.clone(),
+            admins: Some(group.clone()),
+            systems: vec![TicketSystem { name: "desk", desk: desk.clone(), accounts }],
+            post: post.clone(),
             http,
             panel_url: plan.panel_url,
         };
@@ -176,6 +180,6 @@ impl Town {
 }
 
 /// An address that nobody uses at this moment.
-fn free_address() -> io::Result<SocketAddr> {
+pub fn free_address() -> io::Result<SocketAddr> {
     std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::door::{self, Answered, Asked, Door, Visit};
 use super::ledger::Ledger;
-use super::whmcs::{Action, Answer, Caller, Form, Turn, Turned, error};
+use super::whmcs::{Action, Answer, Caller, Form, Turn, Turned, error, named_client};
 use crate::sandbox::faults;
 use sessions::Granted;
 
@@ -105,6 +105,7 @@ fn serve(action: Action, asked: &Asked, visit: &mut Visit<'_>) -> Result<Answer,
         return Err(Turned::noting(Answer::Error("Bad Request"), "no X-Requested-With: XMLHttpRequest"));
     }
     let form = fields(asked)?;
+    visit.call.names = named_client(&form);
     let wanted = visit.options.keliweb.body;
     if asked.form.is_some() != (wanted == KeliwebBody::Multipart) {
         return Err(Turned::noting(Answer::Error("Bad Request"), format!("the body is not {wanted:?}")));

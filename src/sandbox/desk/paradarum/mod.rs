@@ -52,6 +52,7 @@ fn check(asked: &Asked, visit: &mut Visit<'_>) -> Result<(Route, Admitted, Conte
     let route = Route::of(&asked.method, asked.uri.path());
     let route = route.map_err(|status| Turned::noting(Answer::Bare(status), "no such call"))?;
     visit.call.ticket = route.ticket();
+    visit.call.names = request::named_account(asked);
     let admitted = request::admit(route, asked, visit.records)?;
     visit.call.account = Some(admitted.account);
     let content = match route {

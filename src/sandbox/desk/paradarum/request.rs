@@ -53,6 +53,7 @@ pub(super) struct UploadForm {
 }
 
 const DEFAULT_PAGE_SIZE: usize = 10;
+const ACCOUNT_ID: &str = "accountId";
 
 // === impl Turned ===
 
@@ -85,7 +86,7 @@ pub(super) fn admit(route: Route, asked: &Asked, records: &Records) -> Result<Ad
         let value = number(&value)
             .ok_or_else(|| Turned::unreadable("the value is not valid", format!("query {name}={value:?}")))?;
         match name.as_str() {
-            "accountId" => named = Some(value),
+            ACCOUNT_ID => named = Some(value),
             "pageNumber" => admitted.page_number = positive(value, "pageNumber")?,
             _ => admitted.page_size = positive(value, "pageSize")?,
         }
@@ -93,7 +94,7 @@ pub(super) fn admit(route: Route, asked: &Asked, records: &Records) -> Result<Ad
     }
     check_body_kind(route.body(), asked)?;
     match named {
-        None if route.parameters().contains(&"accountId") => {
+        None if route.parameters().contains(&ACCOUNT_ID) => {
             Err(Turned::unreadable("the accountId field is required", "no accountId in the query"))
         }
         Some(named) if named != account => {
@@ -101,6 +102,12 @@ pub(super) fn admit(route: Route, asked: &Asked, records: &Records) -> Result<Ad
         }
         _ => Ok(admitted),
     }
+}
+
+/// The account in the query, whether it is right or not.
+pub(super) fn named_account(asked: &Asked) -> Option<i64> {
+    let named = asked.query().into_iter().find(|(name, _)| name == ACCOUNT_ID);
+    named.and_then(|(_, value)| number(&value))
 }
 
 /// A JSON body, of exactly the fields that the contract names.

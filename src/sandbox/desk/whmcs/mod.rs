@@ -66,6 +66,7 @@ fn serve(asked: &Asked, visit: &mut Visit<'_>) -> Result<turn::Fields, Turned> {
     visit.call.request = format!("{} {} action={named}", asked.method, asked.uri);
     check_credential(&form, options)?;
     visit.call.account = concerned(&form, visit.records);
+    visit.call.names = named_client(&form);
     if is_revoked(visit.call.account, visit.records) {
         return Err(Turned::quietly(Answer::Denied("Authentication Failed")));
     }
@@ -133,7 +134,12 @@ fn concerned(form: &Form, records: &Records) -> Option<i64> {
         records.all_tickets().find(|ticket| wire::number(ticket.id) == number).map(|ticket| ticket.account)
     };
     let ticket = || named("ticketid").and_then(|id| of(TicketId(id)));
-    ticket().or_else(by_number).or_else(related).or_else(|| named("clientid"))
+    ticket().or_else(by_number).or_else(related).or_else(|| named_client(form))
+}
+
+/// The client who is named, whether he is the right one or not.
+pub(super) fn named_client(form: &Form) -> Option<i64> {
+    form.get("clientid").and_then(number)
 }
 
 /// One credential serves all clients: it is revoked with the last key, and for a client with his.
