@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod crash;
 mod damage;
+mod demo;
 mod dovecot;
 mod email;
 mod hooks;

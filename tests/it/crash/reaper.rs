@@ -1,4 +1,4 @@
-//! Kills the bridge: half of the times while a call of a step is open, else at any moment, its start included.
+//! Kills the bridge: about half of the times while a call of a step is open, else at any moment, its start included.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl Reaper {
             // Its caller gives up or is killed, looks, finds nothing, and the desk does it after all.
             ground.desk.does_late(LATE_CALLS[self.dice.random_range(0..LATE_CALLS.len())], LATE);
         }
-        if self.kills.is_multiple_of(2) {
+        if self.inside * 2 <= self.kills {
             self.aims(ground, before).await;
         } else if self.dice.random_bool(0.2) {
             sleep(Duration::from_millis(self.dice.random_range(0..600))).await; // perhaps before it is up
