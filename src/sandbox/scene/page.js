@@ -189,8 +189,8 @@ function drawDesk(tickets) {
   el("span", { class: "under" }, el("em", { class: `pill ${ticket.status}` }, STATUS[ticket.status]),
     ` ${ticket.customer}`),
   ticket.count > 1 && el("i", { class: "count" }, String(ticket.count)));
-  patch(desk.list, tickets.map(({ id, subject, at, status, customer, entries }) => (
-    { id, subject, at, status, customer, count: entries.length, on: id === desk.open }
+  patch(desk.list, tickets.map(({ id, number, subject, at, status, customer, entries }) => (
+    { id, number, subject, at, status, customer, count: entries.length, on: id === desk.open }
   )), (ticket) => ticket.id, row);
 
   const ticket = tickets.find((one) => one.id === desk.open);
