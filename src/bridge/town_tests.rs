@@ -193,6 +193,10 @@ impl TicketApi for Desk {
         Ok(None)
     }
 
+    async fn account_of(&self, address: &MailAddress) -> Result<Option<String>, ApiError> {
+        Ok((address.as_str() == "zoe@zeta.example").then(|| "77".to_owned()))
+    }
+
     async fn stage(
         &self,
         _: &Access,

@@ -40,8 +40,8 @@ enum What {
         /// The name of a `[[ticket_api]]`.
         #[arg(long)]
         ticket_api: String,
-        /// Its id there.
-        #[arg(long)]
+        /// Its id there. Left out, it is looked up by the first --email, where the ticket system can (WHMCS).
+        #[arg(long, default_value = "", hide_default_value = true)]
         id: String,
         /// The environment variable with its own key.
         #[arg(long, value_name = "VAR", conflicts_with = "key_file")]

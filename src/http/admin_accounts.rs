@@ -18,7 +18,7 @@ use crate::{
     config::EmailPattern,
     model::{
         account::Account,
-        ids::{AccountName, ApiName},
+        ids::{AccountName, ApiName, MailAddress},
         sealed::Sealed,
     },
     runtime::secret::Secret,
@@ -54,7 +54,10 @@ async fn list(State(bridge): State<Bridge>) -> Answer<Vec<rows::Account>> {
     Ok(Json(bridge.store.accounts()?.iter().map(|account| row(&bridge, account)).collect()))
 }
 
-async fn add(State(bridge): State<Bridge>, Json(new): Json<rows::NewAccount>) -> Answer<rows::Account> {
+async fn add(State(bridge): State<Bridge>, Json(mut new): Json<rows::NewAccount>) -> Answer<rows::Account> {
+    if new.id.trim().is_empty() {
+        new.id = found_by_address(&bridge, &new).await?;
+    }
     let change = examine(&bridge, &new, &mut Seen::default())?;
     if change.before.is_some() {
         let error = format!("there is an account {} already", change.after.name);
@@ -63,6 +66,19 @@ async fn add(State(bridge): State<Bridge>, Json(new): Json<rows::NewAccount>) ->
     bridge.store.apply(vec![Change::Account(change.after.clone())]).await?;
     change.made(&bridge);
     Ok(Json(row(&bridge, &change.after)))
+}
+
+/// The id that the ticket system has for the account's first address.
+async fn found_by_address(bridge: &Bridge, new: &rows::NewAccount) -> Result<String, Refused> {
+    let name = api(bridge, &new.ticket_api)?;
+    let known = bridge.apis.get(&name).ok_or_else(|| Refused::unknown(format_args!("ticket API {name}")))?;
+    let address = new.emails.iter().flatten().find(|email| !email.trim().starts_with('*'));
+    let address = address.ok_or_else(|| bad("it has no id, and no address by which one could be found"))?;
+    match known.port.account_of(&MailAddress::new(address)).await {
+        Ok(Some(id)) => Ok(id),
+        Ok(None) => Err(bad(format!("it has no id, and {name} knows nobody with the address {address}"))),
+        Err(error) => Err(bad(format!("it has no id, and {address} cannot be looked up at {name}: {error}"))),
+    }
 }
 
 /// An account of `bot.toml` would be back at the next start.

@@ -92,6 +92,24 @@ async fn accounts_come_and_go_but_those_of_the_configuration_stay() {
 }
 
 #[tokio::test]
+async fn an_account_without_an_id_is_found_by_its_address() {
+    let town = Town::new().await;
+    let door = Door::open(&town).await;
+    let add =
+        |emails: &[&str]| Some(json!({ "name": "zeta", "ticket_api": "desk", "id": "", "emails": emails }));
+    for (emails, why) in [
+        (&["*@zeta.example"][..], "no address by which"),
+        (&["nobody@zeta.example"], "knows nobody with the address nobody@zeta.example"),
+    ] {
+        let (status, answer) = door.call("POST", "/admin/accounts", add(emails)).await;
+        assert_eq!(status, 400);
+        assert!(answer["error"].as_str().unwrap().contains(why), "{answer}");
+    }
+    let (_, added) = door.call("POST", "/admin/accounts", add(&["*@zeta.example", "zoe@zeta.example"])).await;
+    assert_eq!(added["id"], "77");
+}
+
+#[tokio::test]
 async fn an_account_whose_key_does_not_open_is_stopped_and_nothing_else() {
     let (ours, other) = (SealingKey::new(&Secret::new("ours")), SealingKey::new(&Secret::new("other")));
     let town = Town::with(|parts| parts.sealing = Some(ours.clone())).await;

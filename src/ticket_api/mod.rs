@@ -113,6 +113,11 @@ pub trait TicketApi: Send + Sync {
     /// What new tickets may be filed under.
     async fn catalog(&self, account: &Access) -> Result<Catalog, ApiError>;
 
+    /// The id of the account that has this address, where the system knows accounts by theirs.
+    async fn account_of(&self, _address: &MailAddress) -> Result<Option<String>, ApiError> {
+        Err(ApiError::Unsupported("finding an account by an address"))
+    }
+
     /// Looks for a text of ours by its marker. A complete look or an error, never half of one.
     async fn find_by_marker(&self, account: &Access, look: Look<'_>) -> Result<Found, ApiError>;
 

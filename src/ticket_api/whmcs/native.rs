@@ -17,7 +17,7 @@ use super::wire::{self, FileAddress};
 use super::{Client, Desk, Fields, MAX_ANSWER, Reached, opened_without_id, ticket_number};
 use crate::config::Whmcs as Settings;
 use crate::config::whmcs::{CloseMode, Native as Own, Profile};
-use crate::model::ids::{ApiName, AttachmentId, TicketId, TicketMessageId};
+use crate::model::ids::{ApiName, AttachmentId, MailAddress, TicketId, TicketMessageId};
 use crate::runtime::byte_stream::ByteStream;
 use crate::runtime::{Clock, Timestamp};
 use crate::ticket_api::answers::{Call, undecodable};
@@ -54,19 +54,6 @@ impl Native {
             url.set_path(&format!("{}{API}", url.path().trim_end_matches('/')));
         }
         Ok(Self { desk: Desk::new(common, settings, calls, true), own, url, departments: Mutex::new(None) })
-    }
-
-    /// The client's number for an address.
-    pub async fn find_client(&self, account: &Access, address: &str) -> Result<Option<String>, ApiError> {
-        let fields = vec![("email", address.to_owned())];
-        let body = match self.call(Call::Read, "GetClientsDetails", account, fields, Files::None).await {
-            Ok((body, _)) => body,
-            Err(ApiError::Unauthorized(why)) if why.to_lowercase().contains("client") => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let client = body.get("client").unwrap_or(&body);
-        let number = ["id", "userid", "client_id"].iter().find_map(|key| client.get(key).and_then(id));
-        Ok(number)
     }
 }
 
@@ -212,6 +199,19 @@ impl TicketApi for Native {
             None => self.ask_departments(account).await?,
         };
         Ok(Catalog { topics: departments.names(), properties: Vec::new() })
+    }
+
+    async fn account_of(&self, address: &MailAddress) -> Result<Option<String>, ApiError> {
+        let installation = Access { remote: String::new(), key: None };
+        let fields = vec![("email", address.to_string())];
+        let body = match self.call(Call::Read, "GetClientsDetails", &installation, fields, Files::None).await
+        {
+            Ok((body, _)) => body,
+            Err(ApiError::Unauthorized(why)) if why.to_lowercase().contains("client") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let client = body.get("client").unwrap_or(&body);
+        Ok(["id", "userid", "client_id"].iter().find_map(|key| client.get(key).and_then(id)))
     }
 
     async fn find_by_marker(&self, account: &Access, look: Look<'_>) -> Result<Found, ApiError> {

@@ -273,8 +273,7 @@ async fn a_client_is_found_by_his_address() {
     let desk = desk(WhmcsOptions { client_emails, ..WhmcsOptions::default() }).await;
     let settings = Settings::new(Profile::Native(Native::new(WhmcsOptions::default().identifier)));
     let api = adapter(&desk.base_url(), PATIENT, settings);
-    let guests = Access { remote: "guest".to_owned(), key: None };
-    let found = api.find_client(&guests, "Joe@Example.com").await.unwrap();
+    let found = api.account_of(&MailAddress::new("Joe@Example.com")).await.unwrap();
     assert_eq!(found, Some(ACCOUNT.to_string()));
-    assert_eq!(api.find_client(&guests, "nobody@example.com").await.unwrap(), None);
+    assert_eq!(api.account_of(&MailAddress::new("nobody@example.com")).await.unwrap(), None);
 }
