@@ -72,7 +72,7 @@ pub async fn close(press: &Press<'_>, claim: &mut Claim, id: ConversationId) -> 
         return Ok(press.expired());
     }
     if let Close::Asking(words) = closes(press.turn.bridge, &closing.conversation) {
-        return closing.asks_staff(words);
+        return closing.asks_staff(words).await;
     }
     match closing.run(claim).await {
         Ok(()) => closing.closed(),
@@ -126,9 +126,7 @@ impl<'a> Closing<'a> {
             Standing::Done(_) => return Ok(()),
             Standing::Untried => {}
             Standing::Unknown { .. } => {
-                let detail = api.port.ticket(&access, &self.ticket);
-                let detail = steps::read(bridge, &self.conversation, detail).await?;
-                if detail.status == TicketStatus::Closed {
+                if self.status().await? == TicketStatus::Closed {
                     bridge.store.end_step(claim, Step::Close, Remote::Nothing, changes).await?;
                     return Ok(());
                 }
@@ -154,9 +152,13 @@ impl<'a> Closing<'a> {
         Ok(is_current.then(|| Change::Unbind(turn.current_key())).into_iter().collect())
     }
 
-    /// In the customer's name, after all that he wrote before.
-    fn asks_staff(&self, words: String) -> Result<Outcome, StoreError> {
+    /// In the customer's name, after all that he wrote before; of a ticket that staff closed meanwhile nothing
+    /// is asked, as that would open it again.
+    async fn asks_staff(&self, words: String) -> Result<Outcome, StoreError> {
         let turn = &self.press.turn;
+        if let Ok(TicketStatus::Closed) = self.status().await {
+            return self.closed();
+        }
         let mut asking = turn.inbound.clone();
         // However often the button is pressed, staff is asked once.
         asking.identity.key = format!("{}/{}/{}/close", turn.chat.bot, turn.chat.chat, self.press.under);
@@ -167,6 +169,14 @@ impl<'a> Closing<'a> {
         let mut jobs = self.press.settling("close_asked", values);
         jobs.push(threading::file(turn.bridge, self.conversation.id, &asking, Vec::new()));
         Ok(Outcome::Done { changes: self.let_go()?, follow_ups: jobs })
+    }
+
+    async fn status(&self) -> Result<TicketStatus, Interrupted> {
+        let bridge = self.press.turn.bridge;
+        let Some(api) = bridge.apis.get(&self.conversation.api) else { return Ok(self.conversation.status) };
+        let access = bridge.access(&self.account);
+        let detail = api.port.ticket(&access, &self.ticket);
+        Ok(steps::read(bridge, &self.conversation, detail).await?.status)
     }
 
     fn closed(&self) -> Result<Outcome, StoreError> {

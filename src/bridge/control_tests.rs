@@ -10,14 +10,14 @@ use crate::{
     model::{
         button::{Action, Button},
         conversation::TicketStatus,
-        ids::{AccountName, ChatId, MailAddress, UserId},
+        ids::{AccountName, ChatId, ChatMessageId, MailAddress, UserId},
         inbound::{Origin, Verdict, What},
         job::State,
         place::Place,
         thread_token::ThreadToken,
     },
     store::change::{Change, Key},
-    ticket_api::ApiError,
+    ticket_api::{ApiError, Close},
 };
 
 async fn code(town: &Town) -> String {
@@ -288,6 +288,49 @@ async fn a_close_is_asked_first_and_ends_the_current_ticket() {
     assert!(town.alerts().iter().any(|alert| alert.text.text.contains("closed by the customer")));
     town.press(ANN, &town.button("Close it")).await;
     assert_eq!(town.desk.closes.lock().unwrap().len(), 1);
+}
+
+async fn asking_town() -> Town {
+    let mut town = Town::at(|able| able.close = Close::Asking("Please close it.".to_owned())).await;
+    town.link(ANN).await;
+    town.write(ANN, &["The server is down since this morning."]).await;
+    town.write(ANN, &["/close"]).await;
+    assert!(town.said(ANN).contains("Support is asked to close it"), "{}", town.said(ANN));
+    town
+}
+
+#[tokio::test]
+async fn where_customers_cannot_close_staff_is_asked_once() {
+    let mut town = asking_town().await;
+    let button = town.button("Close it");
+    for _ in 0..2 {
+        town.press_under(ANN, UserId(ANN.0), ChatMessageId(700), &button).await;
+    }
+    let replies = town.desk.replies.lock().unwrap().clone();
+    let asked: Vec<_> = replies.iter().filter(|(_, text)| text.starts_with("Please close it.")).collect();
+    assert_eq!(asked.len(), 1, "{replies:?}");
+    assert!(town.desk.closes.lock().unwrap().is_empty());
+    town.write(ANN, &["The printer is on fire, too, by the way."]).await;
+    assert_eq!(town.desk.created.lock().unwrap().len(), 2, "what comes next is about something else");
+}
+
+#[tokio::test]
+async fn staff_that_has_closed_already_is_not_asked() {
+    let mut town = asking_town().await;
+    town.desk.set("1", TicketStatus::Closed);
+    let button = town.button("Close it");
+    town.press(ANN, &button).await;
+    assert!(town.desk.replies.lock().unwrap().is_empty());
+    assert!(town.said(ANN).contains("is closed"), "{}", town.said(ANN));
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_closed_from_here_that_is_said() {
+    let mut town = Town::at(|able| able.close = Close::No).await;
+    town.link(ANN).await;
+    town.write(ANN, &["The server is down since this morning."]).await;
+    town.write(ANN, &["/close"]).await;
+    assert!(town.said(ANN).contains("cannot be closed from here"), "{}", town.said(ANN));
 }
 
 #[tokio::test]

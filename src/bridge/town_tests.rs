@@ -455,7 +455,11 @@ impl Town {
     }
 
     pub(crate) async fn press_as(&mut self, chat: ChatId, user: UserId, data: &str) {
-        let under = ChatMessageId(self.numbers + 1);
+        self.press_under(chat, user, ChatMessageId(self.numbers + 1), data).await;
+    }
+
+    /// A button of this very message.
+    pub(crate) async fn press_under(&mut self, chat: ChatId, user: UserId, under: ChatMessageId, data: &str) {
         self.numbers += 1;
         let callback = format!("callback-{}", self.numbers);
         let what = What::Button { data: data.to_owned(), callback, under };
