@@ -33,8 +33,15 @@ impl Work<'_> {
     ) -> Result<Vec<LeftOut>, Interrupted> {
         let went = |file: &&Attachment| !left_out.iter().any(|left| left.name == file.name);
         let sent: Vec<Attachment> = files.iter().filter(went).cloned().collect();
-        let missing = self.files_missing(claim, &sent, ticket, message).await?;
-        Ok(missing.iter().map(not_kept).collect())
+        match self.files_missing(claim, &sent, ticket, message).await {
+            Ok(missing) => Ok(missing.iter().map(not_kept).collect()),
+            Err(wait @ (Interrupted::Outage { .. } | Interrupted::Store(_))) => Err(wait),
+            Err(wait @ Interrupted::Again { .. }) if self.job.progress.tries < TRIES => Err(wait),
+            Err(why) => {
+                tracing::warn!(ticket.id = %ticket, ?why, "Whether files arrived cannot be read.");
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// Of the files that went to the ticket those that it does not show. Reading changes nothing, so that a
@@ -59,15 +66,7 @@ impl Work<'_> {
         let behind: Vec<_> = rounds().filter_map(own).collect();
         let messages: Vec<_> = behind.iter().chain(message).collect();
         let detail = api.port.ticket(&self.access, ticket);
-        let detail = match steps::read(bridge, &self.conversation, detail).await {
-            Ok(detail) => detail,
-            Err(wait @ (Interrupted::Outage { .. } | Interrupted::Store(_))) => return Err(wait),
-            Err(wait @ Interrupted::Again { .. }) if self.job.progress.tries < TRIES => return Err(wait),
-            Err(why) => {
-                tracing::warn!(ticket.id = %ticket, ?why, "Whether files arrived cannot be read.");
-                return Ok(Vec::new());
-            }
-        };
+        let detail = steps::read(bridge, &self.conversation, detail).await?;
         let since = api.port.server_time(self.job.accepted).minus(bridge.timing.clock_skew);
         let here = candidates(&detail, &messages, since);
         Ok(missing(&sent, &here).into_iter().cloned().collect())

@@ -71,7 +71,11 @@ impl Work<'_> {
             if let Standing::Done(_) = steps::standing(self.bridge, claim, &message_of(round)) {
                 continue;
             }
-            let missing = self.files_missing(claim, files, ticket, message).await?;
+            let missing = match self.files_missing(claim, files, ticket, message).await {
+                // The message is there, and will be told as such; its ticket is gone, or shows itself no more.
+                Err(Interrupted::NotFound | Interrupted::Refused(_)) => break,
+                missing => missing?,
+            };
             unsure.retain(|(_, file)| missing.iter().any(|missing| missing.name == file.name));
             if unsure.is_empty() {
                 break;
