@@ -199,7 +199,8 @@ impl TicketApi for Paradarum {
         let (list, server_date) = self.ask(Call::Read, About::Account, self.paged(request, page)).await?;
         let rows = list.rows().ok_or_else(|| undecodable("the answer holds no list of tickets"))?;
         if let Some(row) = rows.first() {
-            *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Marks::shown_by(row));
+            *self.listed.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Marks::shown_by(row, &self.settings));
         }
         let tickets: Option<Vec<_>> = rows.iter().map(|row| wire::line(row, &self.settings)).collect();
         let tickets = tickets.ok_or_else(|| undecodable("a ticket of the list has no id"))?;

@@ -40,12 +40,6 @@ pub(super) struct Marks {
 /// The envelope around every JSON answer.
 pub(super) struct Envelope(Value);
 
-const UPDATED: [&str; 2] = ["updatedAt", "updated"];
-const COUNT: [&str; 1] = ["messageCount"];
-const AUTHOR: [&str; 2] = ["userName", "authorName"];
-const MIME: [&str; 2] = ["contentType", "mimeType"];
-const SIZE: [&str; 2] = ["fileSize", "size"];
-
 // === impl Envelope ===
 
 impl Envelope {
@@ -94,13 +88,13 @@ impl Envelope {
 
 /// A row of the list; a row without an id is none.
 pub(super) fn line(row: &Value, settings: &Settings) -> Option<TicketLine> {
-    let marks = Marks::shown_by(row);
+    let marks = Marks::shown_by(row, settings);
     Some(TicketLine {
         ticket: TicketId::new(row.get("id").and_then(id)?),
         subject: row.get("subject").and_then(text).unwrap_or_default(),
         status: status(row),
         created: created(row, settings),
-        change: marks.change(row, None),
+        change: marks.change(row, None, settings),
     })
 }
 
@@ -129,13 +123,14 @@ pub(super) fn ticket(
             attachments.push(file);
         }
     }
-    let marks = listed.unwrap_or(Marks { count: true, updated: first(data, &UPDATED).is_some() });
+    let marks =
+        listed.unwrap_or(Marks { count: true, updated: first(data, &settings.updated_key).is_some() });
     Ok(Ticket {
         ticket,
         subject: data.get("subject").and_then(text).unwrap_or_default(),
         status: status(data),
         created: created(data, settings),
-        change: marks.change(data, Some(messages.len())),
+        change: marks.change(data, Some(messages.len()), settings),
         text: data.get("description").and_then(text).unwrap_or_default(),
         messages,
         attachments,
@@ -155,19 +150,20 @@ pub(super) fn property(row: &Value) -> Option<(String, String)> {
 // === impl Marks ===
 
 impl Marks {
-    pub(super) fn shown_by(row: &Value) -> Self {
-        Self { count: first(row, &COUNT).is_some(), updated: first(row, &UPDATED).is_some() }
+    pub(super) fn shown_by(row: &Value, settings: &Settings) -> Self {
+        let shows = |names: &[String]| first(row, names).is_some();
+        Self { count: shows(&settings.count_key), updated: shows(&settings.updated_key) }
     }
 
     /// Changes with whatever the list shows; `None` where that does not tell of a new message.
-    fn change(self, row: &Value, messages: Option<usize>) -> Option<String> {
-        let counted = first(row, &COUNT).and_then(text);
+    fn change(self, row: &Value, messages: Option<usize>, settings: &Settings) -> Option<String> {
+        let counted = first(row, &settings.count_key).and_then(text);
         let count = counted.or_else(|| messages.map(|count| count.to_string())).filter(|_| self.count)?;
         let status = row.get("status").and_then(text).unwrap_or_default();
         if !self.updated {
             return Some(format!("{status}/{count}"));
         }
-        first(row, &UPDATED).and_then(text).map(|updated| format!("{status}/{count}/{updated}"))
+        first(row, &settings.updated_key).and_then(text).map(|updated| format!("{status}/{count}/{updated}"))
     }
 }
 
@@ -182,7 +178,7 @@ fn message(row: &Value, settings: &Settings) -> Option<TicketMessage> {
     Some(TicketMessage {
         id: TicketMessageId::new(row.get("id").and_then(id)?),
         by,
-        author: first(row, &AUTHOR).and_then(text),
+        author: first(row, &settings.author_key).and_then(text),
         text: first(row, &settings.message_text).and_then(text).unwrap_or_default(),
         in_panel_only: false,
         created: created(row, settings),
@@ -196,10 +192,12 @@ fn attachment(
 ) -> Option<TicketAttachment> {
     let file = AttachmentId::new(row.get("id").and_then(id)?);
     Some(TicketAttachment {
-        message: row.get("messageId").and_then(id).map(TicketMessageId::new).or(message),
+        message: first(row, &settings.attachment_message).and_then(id).map(TicketMessageId::new).or(message),
         name: first(row, &settings.attachment_name).and_then(text).unwrap_or_else(|| format!("file-{file}")),
-        mime: first(row, &MIME).and_then(text),
-        size: first(row, &SIZE).and_then(integer).and_then(|size| u64::try_from(size).ok()),
+        mime: first(row, &settings.attachment_type).and_then(text),
+        size: first(row, &settings.attachment_size)
+            .and_then(integer)
+            .and_then(|size| u64::try_from(size).ok()),
         created: created(row, settings),
         id: file,
     })

@@ -55,6 +55,20 @@ fn other_names_single_objects_and_missing_lists() {
     let file = ticket.attachments.first().unwrap();
     assert_eq!((file.name.as_str(), file.message.clone()), ("x.pdf", Some(TicketMessageId::new("1"))));
     assert!(read(json!({"id": 1, "messages": null})).messages.is_empty());
+    let own = |name: &str| vec![name.to_owned()];
+    (other.updated_key, other.count_key, other.author_key) = (own("touched"), own("answers"), own("by"));
+    (other.attachment_message, other.attachment_type, other.attachment_size) =
+        (own("of"), own("kind"), own("bytes"));
+    let detail = json!({
+        "id": 7, "status": 0, "touched": "x", "answers": 4, "thread": [{"id": 1, "body": "Hi", "by": "Ada"}],
+        "files": [{"id": 3, "name": "x.pdf", "of": 1, "kind": "application/pdf", "bytes": 12}],
+    });
+    let ticket = wire::ticket(&detail, &other, Some(Marks::shown_by(&detail, &other)), None).unwrap();
+    assert_eq!(ticket.change.as_deref(), Some("0/4/x"));
+    assert_eq!(ticket.messages[0].author.as_deref(), Some("Ada"));
+    let file = &ticket.attachments[0];
+    assert_eq!((file.message.clone(), file.size), (Some(TicketMessageId::new("1")), Some(12)));
+    assert_eq!(file.mime.as_deref(), Some("application/pdf"));
     assert!(wire::ticket(&json!(null), &other, None, None).is_err());
     assert!(wire::ticket(&json!({"id": 1, "thread": [{"content": "no id"}]}), &other, None, None).is_err());
 }
@@ -92,7 +106,7 @@ fn a_details_mark_is_the_lists() {
     let none = json!({"id": 1, "status": 0});
     let detail = json!({"id": 1, "status": 0, "messages": [{"id": 7}], "updatedAt": "x"});
     for listed in [row, bare, none] {
-        let marks = Some(Marks::shown_by(&listed));
+        let marks = Some(Marks::shown_by(&listed, &settings()));
         let line = wire::line(&listed, &settings()).unwrap();
         let ticket = wire::ticket(&detail, &settings(), marks, None).unwrap();
         assert_eq!(line.change, ticket.change, "{listed}");
