@@ -103,11 +103,13 @@ pub(super) async fn a_subject_is_one_line_within_the_limit(open: Open) {
 pub(super) async fn texts_arrive_as_they_were_written(open: Open) {
     let office = open(PATIENT).await;
     let ticket = office.creates("R&D: \"down\"", TEXT).await;
-    office.replies(&ticket, TEXT).await;
+    // Another text than the opening: of the same moment they could be one and the same.
+    let reply = format!("Again: {TEXT}");
+    office.replies(&ticket, &reply).await;
     assert_eq!(office.desk.times(TEXT), 2);
     let read = office.reads(&ticket).await;
     assert_eq!((read.subject.as_str(), read.text.as_str()), ("R&D: \"down\"", TEXT));
-    assert_eq!(read.messages[0].text, TEXT);
+    assert_eq!(read.messages[0].text, reply);
     office.closes_clean();
 }
 
