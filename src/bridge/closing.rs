@@ -24,7 +24,7 @@ use crate::{
     },
     runtime::{backoff::Backoff, clock::Timestamp},
     store::{Claim, StoreError, change::Change},
-    ticket_api::{Close, Reopen},
+    ticket_api::Close,
 };
 
 /// A person waits for the answer and can ask again: a call that surely failed is not tried for long.
@@ -39,7 +39,7 @@ pub fn ask(turn: &Turn<'_>, customer: &Customer) -> Result<Outcome, StoreError> 
         return Ok(turn.answer("nothing_to_close", json!({})));
     };
     let id = conversation.id;
-    let means = match (closes(turn.bridge, &conversation), reopens(turn.bridge, &conversation)) {
+    let means = match (closes(turn.bridge, &conversation), turn.bridge.reopens(&conversation.api)) {
         (Close::No, _) => {
             let url = alerts::url(turn.bridge, &conversation, Some(&ticket));
             let values = json!({ "number": ticket.number(), "subject": conversation.subject, "url": url });
@@ -89,11 +89,6 @@ pub fn discarded(press: &Press<'_>, id: ConversationId) -> Result<Vec<NewJob>, S
 /// How a customer's tickets are closed there.
 fn closes(bridge: &Bridge, conversation: &Conversation) -> Close {
     bridge.apis.get(&conversation.api).map_or(Close::No, |api| api.port.capabilities().close.clone())
-}
-
-/// Whether what is closed there can be opened again.
-pub fn reopens(bridge: &Bridge, conversation: &Conversation) -> bool {
-    bridge.apis.get(&conversation.api).is_some_and(|api| api.port.capabilities().reopen == Reopen::Call)
 }
 
 struct Closing<'a> {
@@ -181,7 +176,7 @@ impl<'a> Closing<'a> {
 
     fn closed(&self) -> Result<Outcome, StoreError> {
         let turn = &self.press.turn;
-        let reopens = reopens(turn.bridge, &self.conversation);
+        let reopens = turn.bridge.reopens(&self.conversation.api);
         let values = json!({
             "number": self.ticket.number(), "subject": self.conversation.subject, "reopens": reopens,
         });

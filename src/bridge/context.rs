@@ -26,7 +26,7 @@ use crate::{
     spool::Spool,
     store::Store,
     text::templates::Templates,
-    ticket_api::TicketApi,
+    ticket_api::{Reopen, TicketApi},
 };
 
 /// Cheap to clone: an `Arc` of what never changes while the bridge runs.
@@ -145,6 +145,11 @@ impl Parts {
     /// The account that an address belongs to.
     pub fn account_of_address(&self, address: &MailAddress) -> Option<AccountName> {
         self.addresses.account_of(address)
+    }
+
+    /// Whether what is closed there can be opened again by a call.
+    pub fn reopens(&self, api: &ApiName) -> bool {
+        self.apis.get(api).is_some_and(|api| api.port.capabilities().reopen == Reopen::Call)
     }
 
     /// The ticket's page for people.

@@ -11,7 +11,7 @@ use crate::{
     model::{
         attachment::Attachment,
         ids::TicketId,
-        inbound::{LeftOut, LeftOutWhy},
+        inbound::LeftOut,
         job::{Ended, Remote, Step, StepState},
     },
     store::Claim,
@@ -188,10 +188,4 @@ impl Work<'_> {
             matches!(record.step, Step::Create | Step::Reply) && matches!(record.state, StepState::Done(_))
         })
     }
-}
-
-/// Why a file is missing that went with a message the server took.
-pub(super) fn not_kept(file: &Attachment) -> LeftOut {
-    let why = LeftOutWhy::Refused("it took the message, but did not keep the file".to_owned());
-    LeftOut { name: file.name.clone(), size: file.size, why }
 }

@@ -2,7 +2,6 @@
 
 use crate::{
     bridge::{
-        files_ahead::not_kept,
         files_message::{message_of, rounds},
         filing::Work,
         steps::{self, Interrupted, Standing},
@@ -10,7 +9,7 @@ use crate::{
     model::{
         attachment::Attachment,
         ids::{TicketId, TicketMessageId},
-        inbound::LeftOut,
+        inbound::{LeftOut, LeftOutWhy},
         job::Remote,
     },
     runtime::clock::Timestamp,
@@ -71,6 +70,12 @@ impl Work<'_> {
         let here = candidates(&detail, &messages, since);
         Ok(missing(&sent, &here).into_iter().cloned().collect())
     }
+}
+
+/// Why a file is missing that went with a message the server took.
+fn not_kept(file: &Attachment) -> LeftOut {
+    let why = LeftOutWhy::Refused("it took the message, but did not keep the file".to_owned());
+    LeftOut { name: file.name.clone(), size: file.size, why }
 }
 
 /// The files of these messages; where nothing says which message it belongs to, those that can be of them by

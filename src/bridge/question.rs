@@ -29,7 +29,7 @@ use crate::{
         change::{Change, Key},
         rows::Notice,
     },
-    ticket_api::{Access, Reopen},
+    ticket_api::Access,
 };
 
 /// Where a message to an existing ticket goes.
@@ -137,7 +137,6 @@ pub async fn route(
     if chat.is_some() && bridge.now().since(conversation.status_read) > bridge.timing.status_fresh {
         read_status(bridge, conversation, access, ticket).await?;
     }
-    let reopen = bridge.apis.get(&conversation.api).map(|api| api.port.capabilities().reopen);
     let is_edit = matches!(first.inbound.what, What::Edit(_));
     if is_edit && matches!(conversation.status, TicketStatus::Resolved | TicketStatus::Closed) {
         return Ok(Route::Ends(Box::new(edit_too_late(bridge, job, conversation, chat, ticket))));
@@ -148,7 +147,7 @@ pub async fn route(
         is_reply: is_edit || replies_to_ticket(bridge, conversation, chat),
         by_mail: chat.is_none(),
         succeeded: conversation.successor.is_some(),
-        can_reopen: reopen == Some(Reopen::Call) && !locked,
+        can_reopen: bridge.reopens(&conversation.api) && !locked,
         decision: job.progress.decision,
         asked: job.progress.asked,
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::file::{Reading, Table};
-use super::values::{ByteSize, FromValue, Words};
+use super::values::{ByteSize, FromValue, Words, numbers};
 
 /// Defaults as far as the published pages tell (docs.paradarum.com), else as the panel shows them. Lists of
 /// names are tried in their order.
@@ -134,12 +134,6 @@ struct Topics(BTreeMap<String, i64>);
 
 impl FromValue for Topics {
     fn from_value(value: &DeValue<'_>, reading: &Reading<'_>) -> Result<Self, String> {
-        let DeValue::Table(entries) = value else {
-            return Err("expected names with their numbers, as { General = 0, SSL = 4 }".into());
-        };
-        let topic = |(name, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
-            Ok((name.get_ref().to_string(), i64::from_value(value.get_ref(), reading)?))
-        };
-        entries.iter().map(topic).collect::<Result<_, String>>().map(Topics)
+        numbers(value, reading, "{ General = 0, SSL = 4 }").map(Topics)
     }
 }

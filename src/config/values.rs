@@ -1,5 +1,6 @@
 //! What one value of `bot.toml` may look like, and what is said when it does not.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +47,19 @@ pub(super) struct Words(pub(super) Vec<String>);
 /// An enum whose cases are words in the file.
 pub(super) trait Word: Sized + Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
+}
+
+/// Names with their numbers, as the example has them.
+pub(super) fn numbers(
+    value: &DeValue<'_>,
+    reading: &Reading<'_>,
+    example: &str,
+) -> Result<BTreeMap<String, i64>, String> {
+    let DeValue::Table(entries) = value else {
+        return Err(format!("expected names with their numbers, as {example}"));
+    };
+    let number = |value: &toml::Spanned<DeValue<'_>>| i64::from_value(value.get_ref(), reading);
+    entries.iter().map(|(name, value)| Ok((name.get_ref().to_string(), number(value)?))).collect()
 }
 
 impl SecretSource {

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::file::{Reading, Table};
 use super::resolve::check_transport;
-use super::values::{ByteSize, FromValue, Word, Words};
+use super::values::{ByteSize, FromValue, Word, Words, numbers};
 use crate::runtime::Secret;
 
 /// Defaults as far as WHMCS's developer pages and Keliweb's tell, else as an installation comes.
@@ -306,13 +306,7 @@ struct Departments(BTreeMap<String, i64>);
 
 impl FromValue for Departments {
     fn from_value(value: &DeValue<'_>, reading: &Reading<'_>) -> Result<Self, String> {
-        let DeValue::Table(entries) = value else {
-            return Err("expected names with their numbers, as { Support = 1, Billing = 2 }".into());
-        };
-        let one = |(name, value): (&toml::Spanned<toml::de::DeString<'_>>, &toml::Spanned<DeValue<'_>>)| {
-            Ok((name.get_ref().to_string(), i64::from_value(value.get_ref(), reading)?))
-        };
-        entries.iter().map(one).collect::<Result<_, String>>().map(Departments)
+        numbers(value, reading, "{ Support = 1, Billing = 2 }").map(Departments)
     }
 }
 

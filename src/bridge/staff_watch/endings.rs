@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::{
     bridge::{
         alerts::{self, Tell},
-        closing,
         context::Bridge,
         notes::{self, Say},
         question, recipients,
@@ -47,7 +46,7 @@ pub(super) fn closing(
 pub(super) fn closed(bridge: &Bridge, conversation: &Conversation) -> Result<Vec<NewJob>, StoreError> {
     let Some(ticket) = &conversation.ticket else { return Ok(Vec::new()) };
     let occasion = format!("{}/{ticket}/{}", conversation.api, bridge.now().as_millis());
-    let reopens = closing::reopens(bridge, conversation);
+    let reopens = bridge.reopens(&conversation.api);
     let values = json!({ "number": ticket.number(), "subject": conversation.subject, "reopens": reopens });
     let mut jobs =
         tell_places(bridge, conversation, &format!("closed/{occasion}"), "closed_by_staff", &values)?;

@@ -14,10 +14,11 @@ impl DeskStandIn {
         let mut text = format!("[[ticket_api]]\nname = {name:?}\n");
         let whmcs = &self.ledger.options.whmcs;
         let base_url = self.base_url();
+        let mut plain = |kind| writeln!(text, "kind = {kind:?}\nbase_url = {base_url:?}");
         let _ = match self.dialect() {
-            Dialect::Paradarum => writeln!(text, "kind = \"paradarum\"\nbase_url = {base_url:?}"),
-            Dialect::I3d => writeln!(text, "kind = \"i3d\"\nbase_url = {base_url:?}"),
-            Dialect::Hostup => writeln!(text, "kind = \"hostup\"\nbase_url = {base_url:?}"),
+            Dialect::Paradarum => plain("paradarum"),
+            Dialect::I3d => plain("i3d"),
+            Dialect::Hostup => plain("hostup"),
             Dialect::Whmcs => {
                 let key = secret(folder, &format!("{name}.secret"), &whmcs.secret)?;
                 writeln!(

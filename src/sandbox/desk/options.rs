@@ -60,6 +60,22 @@ pub enum Dialect {
     Hostup,
 }
 
+impl Dialect {
+    /// Without a list nobody can look for a ticket whose id he does not know.
+    pub fn lists_tickets(self) -> bool {
+        self != Self::Keliweb
+    }
+
+    pub fn gives_out_files(self) -> bool {
+        self != Self::Keliweb
+    }
+
+    /// Whether a file comes by a call of its own, and not inside its message.
+    pub fn takes_uploads(self) -> bool {
+        !matches!(self, Self::Whmcs | Self::Keliweb)
+    }
+}
+
 /// How the desk writes a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamps {

@@ -3,7 +3,7 @@
 use mail_parser::{Message, MessageParser};
 
 use super::{Journey, Outcome, PATIENCE, insist, why};
-use crate::sandbox::desk::{Author, Dialect};
+use crate::sandbox::desk::Author;
 use crate::sandbox::town::{INVOICE_PDF, NORDLICHT};
 
 const SUBJECT: &str = "Invoice 2071 shows the wrong VAT number";
@@ -50,7 +50,7 @@ pub(super) async fn staff_answer_in_the_thread(journey: &Journey) -> Outcome {
         subject.contains(&format!("[#{}]", journey.number(ticket))) && subject.contains(SUBJECT);
     insist(subject_fits, format!("the answer's subject is {subject:?}"))?;
     insist(header("To").contains("jonas@nordlicht.example"), format!("it went to {:?}", header("To")))?;
-    if journey.dialect == Dialect::Keliweb {
+    if !journey.dialect.gives_out_files() {
         let named = |raw: &[u8]| body(raw).contains(CORRECTED);
         let told = town.post.wait_for_mail(named, PATIENCE).await;
         return told.map(drop).map_err(|error| why(format!("Jonas was not told of staff's file: {error}")));

@@ -46,19 +46,19 @@ pub(super) async fn in_the_middle_of_a_batch(journey: &Journey) -> Outcome {
     town.bridge.kill();
     let at_the_kill = filed(&town.desk);
     town.desk.faults().stop();
-    // The call that hung was open in any case; a 429 at Keliweb's holds the others up for a moment only.
-    let is_half_way = at_the_kill < all.len() || journey.dialect == Dialect::Keliweb;
+    // The call that hung was open in any case; a 429 holds the others up for a moment only.
+    let is_half_way = at_the_kill < all.len() || !journey.dialect.lists_tickets();
     insist(is_half_way, "the batch was over before the bridge could be killed")?;
 
     town.start_bridge().await?;
-    if journey.dialect == Dialect::Keliweb {
-        timeout(PATIENCE, filed_or_parked(journey, &all))
-            .await
-            .map_err(|_| why("a message is nowhere"))??;
-    } else {
+    if journey.dialect.lists_tickets() {
         journey
             .desk_shows("the whole batch after the restart", |desk| (filed(desk) == all.len()).then_some(()))
             .await?;
+    } else {
+        timeout(PATIENCE, filed_or_parked(journey, &all))
+            .await
+            .map_err(|_| why("a message is nowhere"))??;
     }
     tokio::time::sleep(AFTERMATH).await;
     never_twice(&town.desk, &all)?;
@@ -95,10 +95,7 @@ async fn parked(journey: &Journey) -> Result<String, Why> {
 
 /// What is tried again. Without a list nobody can know what became of a create that ended in a 500.
 fn surely_refused(dialect: Dialect) -> Fault {
-    match dialect {
-        Dialect::Keliweb => Fault::Status(429),
-        _ => Fault::Status(500),
-    }
+    Fault::Status(if dialect.lists_tickets() { 500 } else { 429 })
 }
 
 /// Words that nothing else contains, so that one is not found in another.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Journey, Outcome, PATIENCE, Why, insist, why};
-use crate::sandbox::desk::{Dialect, TicketId};
+use crate::sandbox::desk::TicketId;
 use crate::sandbox::town::{HARBOUR, NORDLICHT};
 
 const OLD_MAILS: usize = 1_000;
@@ -27,7 +27,7 @@ pub(super) async fn makes_no_send(journey: &Journey) -> Outcome {
     // The daemon answers its commands once it is ready.
     town.link_code(HARBOUR).await?;
     // Without a list the bridge knows only the tickets that it opened.
-    let tickets = if journey.dialect == Dialect::Keliweb { Vec::new() } else { tickets };
+    let tickets = if journey.dialect.lists_tickets() { tickets } else { Vec::new() };
     journey
         .desk_shows("that the bridge walked through the old tickets", |desk| {
             let calls = desk.calls();

@@ -10,7 +10,7 @@ use crate::config::whmcs::StaffRule;
 use crate::model::conversation::TicketStatus;
 use crate::model::ids::{AttachmentId, TicketId, TicketMessageId};
 use crate::runtime::Timestamp;
-use crate::ticket_api::answers::{self, Answer, Call, error_of};
+use crate::ticket_api::answers::{self, Answer, Call, error_of, undecodable};
 use crate::ticket_api::decoding::{first, flag, id, integer, list, one, text, time};
 use crate::ticket_api::{ApiError, Author, Ticket, TicketAttachment, TicketLine, TicketMessage};
 
@@ -78,7 +78,7 @@ pub(super) fn no_file(body: &[u8]) -> ApiError {
     let refused =
         body.get("result").and_then(Value::as_str).is_some_and(|result| result.eq_ignore_ascii_case("error"));
     let Some(said) = message_of(&body).filter(|_| refused) else {
-        return ApiError::Retry { after: None, reason: "the answer holds no file".to_owned() };
+        return undecodable("the answer holds no file");
     };
     meant(&said).unwrap_or(ApiError::Refused(said))
 }

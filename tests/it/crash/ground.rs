@@ -141,8 +141,8 @@ impl Ground {
 
     /// Waits until every account's baseline stands: what staff write later is new.
     pub async fn baselines(&self) {
-        if self.desk.dialect() == Dialect::Keliweb {
-            return; // It lists no tickets: what the bridge opened itself is all that it knows.
+        if !self.desk.dialect().lists_tickets() {
+            return; // What the bridge opened itself is all that it knows.
         }
         for account in &ACCOUNTS {
             self.until("a baseline", || {

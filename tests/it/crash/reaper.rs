@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use ticket_bridge::sandbox::desk::Dialect;
 use ticket_bridge::sandbox::faults::{Fault, Faults};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -90,8 +89,8 @@ impl Reaper {
         listens(ground, before).await;
         sleep(Duration::from_millis(self.dice.random_range(0..800))).await;
         // Where files are inside their message there is no call for them.
-        let inside = matches!(ground.desk.dialect(), Dialect::Whmcs | Dialect::Keliweb);
-        let aims: Vec<&str> = AIMS.iter().copied().filter(|aim| !(inside && *aim == "upload")).collect();
+        let uploads = ground.desk.dialect().takes_uploads();
+        let aims: Vec<&str> = AIMS.iter().copied().filter(|aim| uploads || *aim != "upload").collect();
         let aim = aims[self.dice.random_range(0..aims.len())];
         let committed = self.dice.random_bool(0.5);
         let moment = Duration::from_millis(self.dice.random_range(0..40));

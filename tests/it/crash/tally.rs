@@ -10,7 +10,7 @@ use regex::bytes::Regex as BytesRegex;
 use ticket_bridge::model::attachment::Attachment;
 use ticket_bridge::model::delivery::Content;
 use ticket_bridge::model::job::{Job, Task};
-use ticket_bridge::sandbox::desk::{Author, Dialect, TicketId};
+use ticket_bridge::sandbox::desk::{Author, TicketId};
 
 use super::ground::{ACCOUNTS, Ground, Left, Parked};
 use super::traffic::{Answer, Crowd, Customer, Said, Seat};
@@ -333,7 +333,7 @@ fn named(ground: &Ground, job: &Job) -> String {
 fn may_be_parked(ground: &Ground, parked: &Parked) -> bool {
     match parked.job.task {
         Task::Deliver(_) => parked.job.progress.repeats > 0,
-        Task::File(_) => ground.desk.dialect() == Dialect::Keliweb && parked.creating,
+        Task::File(_) => !ground.desk.dialect().lists_tickets() && parked.creating,
         _ => false,
     }
 }

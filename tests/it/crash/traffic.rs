@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use ticket_bridge::sandbox::desk::{Dialect, MessageId, Status, TicketId};
+use ticket_bridge::sandbox::desk::{MessageId, Status, TicketId};
 use ticket_bridge::sandbox::post_office::{CustomerMail, Verdict, mail};
 use ticket_bridge::sandbox::telegram::{FileKind, Person, SentFile};
 use tokio::time::sleep;
@@ -202,7 +202,7 @@ impl Crowd {
         let token = self.token('s');
         let message = ground.desk.staff_replies(ticket, &format!("We are looking for {token} now.")).unwrap();
         // A desk that does not give files out has them told by name.
-        let gives_files = ground.desk.dialect() != Dialect::Keliweb;
+        let gives_files = ground.desk.dialect().gives_out_files();
         let file = (gives_files && self.dice.random_bool(0.15)).then(|| {
             let word = self.token('f');
             let bytes = file_of(&word, &mut self.dice);
